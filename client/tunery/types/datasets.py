@@ -1,0 +1,236 @@
+"""Datasets: labelled rows with their splits, and the report of what was found in them."""
+
+from typing import Annotated, Literal
+
+from tunery.types._meta import (
+    MAX_INT,
+    NAME_PATTERN,
+    Answer,
+    Count,
+    Ratio,
+    Request,
+    Timestamp,
+    about,
+)
+from tunery.types.problems import ErrorInfo
+
+Task = Literal["text_classification"]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Fraction = Annotated[float, about("Share of the rows.", 0.15, ge=0.0, le=1.0)]
+ColumnName = Annotated[str, about("A column of the file, exactly as it is written there.", "text")]
+
+
+class Columns(Request, kw_only=True):
+    """Which column holds what."""
+
+    text: ColumnName
+    label: ColumnName
+
+
+class SplitFiles(Request, kw_only=True):
+    """One file per split; without a validation file a tenth of train becomes it, by hash."""
+
+    train: Annotated[str, about("File id.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    test: Annotated[str, about("File id.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3C")]
+    validation: Annotated[str | None, about("File id.", None)] = None
+
+
+class SplitSpec(Request, kw_only=True):
+    """How rows of a single file are shared out: by a hash of their normalised text."""
+
+    train: Fraction = 0.7
+    validation: Fraction = 0.15
+    test: Fraction = 0.15
+    seed: Annotated[int, about("Part of the hash.", 42, ge=0, le=2**32 - 1)] = 42
+
+
+class Policies(Request, kw_only=True):
+    """What happens to rows that are suspicious, not wrong."""
+
+    duplicates: Annotated[Literal["keep", "drop"], about("Rows that repeat another.", "keep")] = (
+        "keep"
+    )
+    conflicts: Annotated[
+        Literal["keep", "majority", "drop", "reject"],
+        about("One text under several labels.", "keep"),
+    ] = "keep"
+    leakage: Annotated[
+        Literal["drop_from_train", "warn", "reject"],
+        about("A training text that the test split has too.", "drop_from_train"),
+    ] = "drop_from_train"
+    labels: Annotated[
+        Literal["suggest", "merge", "reject"], about("Variants of one label.", "suggest")
+    ] = "suggest"
+    empty: Annotated[Literal["reject", "drop"], about("Rows without a text.", "reject")] = "reject"
+
+
+class DatasetSpec(Request, kw_only=True):
+    """Registers a dataset: one file that is split, or one file per split.
+
+    The same name again is the next version.
+    """
+
+    name: Annotated[str, about("Name of the dataset.", "banking", pattern=NAME_PATTERN)]
+    task: Annotated[Task, about("What is learned.", "text_classification")] = "text_classification"
+    file: Annotated[str | None, about("File id.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")] = None
+    files: Annotated[SplitFiles | None, about("File ids by split, instead of `file`.")] = None
+    columns: Annotated[Columns | None, about("Guessed from the header when absent.")] = None
+    split: Annotated[SplitSpec, about("Shares of the splits.")] = SplitSpec()
+    policies: Annotated[Policies, about("What happens to suspicious rows.")] = Policies()
+
+
+class ColumnsUsed(Answer, kw_only=True):
+    """The columns that were read."""
+
+    text: ColumnName
+    label: ColumnName
+    inferred: Annotated[bool, about("Whether tunery guessed them.", False)]
+
+
+class Dataset(Answer, kw_only=True):
+    """One immutable version of a dataset."""
+
+    id: Annotated[str, about("Prefixed ULID.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    name: Annotated[str, about("Name of the dataset.", "banking")]
+    version: Annotated[int, about("Rises by one per name.", 1, ge=1, le=MAX_INT)]
+    parent: Annotated[str | None, about("Id of the version before.", None)]
+    status: Annotated[
+        Literal["validating", "ready", "rejected"],
+        about("`rejected` datasets keep their report.", "ready"),
+    ]
+    task: Annotated[Task, about("What is learned.", "text_classification")]
+    job: Annotated[str, about("The ingest job.", "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    columns: Annotated[ColumnsUsed | None, about("Null until ingested.")]
+    splits: Annotated[dict[str, Count] | None, about("Rows by split.", {"train": 7011})]
+    labels: Annotated[list[str] | None, about("In the order of the model's outputs.")]
+    fingerprint: Annotated[str | None, about("Hash of rows and splits.", "sha256:9f86d081884c…")]
+    warnings: Annotated[int, about("Findings that do not reject.", 2, ge=0, le=MAX_INT)]
+    errors: Annotated[int, about("Findings that reject.", 0, ge=0, le=MAX_INT)]
+    error: Annotated[ErrorInfo | None, about("Why it was rejected.")]
+    created_at: Timestamp
+
+
+class Finding(Answer, kw_only=True):
+    """One thing that the ingest found in the file."""
+
+    code: Annotated[str, about("Stable, see `/problems/{code}`.", "empty-text")]
+    message: Annotated[str, about("What is wrong, with the value.", "the text is empty")]
+    hint: Annotated[str, about("What to do.", "Fill it in, or set policies.empty to drop.")]
+    line: Annotated[int | None, about("1-based line of the file.", 118, ge=1, le=MAX_INT)] = None
+    column: Annotated[str | None, about("Column of the file.", "text")] = None
+    split: Annotated[str | None, about("Split file, where there are several.", None)] = None
+
+
+class Dialect(Answer, kw_only=True):
+    """How the file is written."""
+
+    format: Annotated[Literal["csv", "jsonl"], about("Container.", "csv")]
+    delimiter: Annotated[str | None, about("Cell separator of a CSV.", ",")]
+    newline: Annotated[Literal["lf", "crlf", "cr", "mixed"], about("Line ends.", "lf")]
+
+
+class LabelVariants(Answer, kw_only=True):
+    """Spellings that look like one label."""
+
+    canonical: Annotated[str, about("The proposed spelling: the commonest.", "refund")]
+    variants: Annotated[dict[str, Count], about("Rows by spelling.", {"Refund ": 2})]
+    why: Annotated[list[str], about("In what they differ.", ["case", "space"])]
+
+
+class LabelReport(Answer, kw_only=True):
+    """Labels by split, and those that look alike."""
+
+    counts: Annotated[dict[str, dict[str, Count]], about("Rows by split and label.")]
+    variants: Annotated[list[LabelVariants], about("Spellings that look like one label.")]
+
+
+class RowGroup(Answer, kw_only=True):
+    """Rows that have the same text."""
+
+    text: Annotated[str, about("The text, at most 200 characters.", "where is my card?")]
+    lines: Annotated[list[Count], about("1-based lines, at most 20.", [12, 40])]
+    labels: Annotated[list[str], about("Their labels, sorted.", ["card_arrival"])]
+
+
+class DuplicateReport(Answer, kw_only=True):
+    """Rows that repeat another one, text and label."""
+
+    exact: Annotated[int, about("Rows beyond the first of each group.", 3, ge=0, le=MAX_INT)]
+    dropped: Annotated[int, about("Rows left out by policy.", 0, ge=0, le=MAX_INT)]
+    groups: Annotated[list[RowGroup], about("The first ten groups.")]
+
+
+class ConflictReport(Answer, kw_only=True):
+    """Texts that stand under several labels."""
+
+    texts: Annotated[int, about("Distinct texts.", 5, ge=0, le=MAX_INT)]
+    dropped: Annotated[int, about("Rows left out by policy.", 0, ge=0, le=MAX_INT)]
+    examples: Annotated[list[RowGroup], about("The first ten.")]
+
+
+class LeakageReport(Answer, kw_only=True):
+    """Training texts that a held-out split has too."""
+
+    exact: Annotated[int, about("Training rows equal to a test row.", 0, ge=0, le=MAX_INT)]
+    normalised: Annotated[
+        int,
+        about("Test rows equal to a training row but for case and signs.", 29, ge=0, le=MAX_INT),
+    ]
+    dropped: Annotated[int, about("Training rows left out by policy.", 29, ge=0, le=MAX_INT)]
+    examples: Annotated[list[RowGroup], about("The first ten.")]
+
+
+class Report(Answer, kw_only=True):
+    """Everything the ingest found: findings are data, not prose."""
+
+    dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    rows: Annotated[int, about("Rows read.", 10003, ge=0, le=MAX_INT)]
+    accepted: Annotated[int, about("Rows that stand in a split.", 10003, ge=0, le=MAX_INT)]
+    encoding: Annotated[str, about("How the bytes were read.", "utf-8")]
+    dialect: Annotated[Dialect | None, about("Null where nothing could be read.")]
+    columns: Annotated[ColumnsUsed | None, about("The columns that were read.")]
+    errors: Annotated[list[Finding], about("What rejects: the first 1,000.")]
+    errors_total: Annotated[int, about("All of them.", 0, ge=0, le=MAX_INT)]
+    warnings: Annotated[list[Finding], about("What does not reject: the first 1,000.")]
+    warnings_total: Annotated[int, about("All of them.", 0, ge=0, le=MAX_INT)]
+    labels: Annotated[LabelReport, about("Labels by split, and look-alikes.")]
+    duplicates: Annotated[DuplicateReport, about("Repeated rows.")]
+    conflicts: Annotated[ConflictReport, about("Contradictions.")]
+    leakage: Annotated[LeakageReport, about("Overlap of the splits.")]
+
+
+class Row(Answer, kw_only=True):
+    """One ingested row."""
+
+    line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
+    text: Annotated[str, about("The text.", "I lost my card")]
+    label: Annotated[str, about("The label.", "lost_or_stolen_card")]
+
+
+class RowPage(Answer, kw_only=True):
+    """Rows of a split, in file order."""
+
+    data: Annotated[list[Row], about("The rows.")]
+    has_more: Annotated[bool, about("Whether another page follows.", True)]
+    last_id: Annotated[str | None, about("Pass it as `after`.", "20")]
+
+
+class PreviewRow(Answer, kw_only=True):
+    """One row as the model sees it."""
+
+    text: Annotated[str, about("The text.", "I lost my card")]
+    label: Annotated[str, about("The label.", "lost_or_stolen_card")]
+    label_id: Annotated[int, about("Index of the model's output.", 41, ge=0, le=MAX_INT)]
+    tokens: Annotated[list[str], about("As the tokenizer cuts it.", ["[CLS]", "i", "lost"])]
+    truncated: Annotated[bool, about("Whether tokens were cut off at the end.", False)]
+    unknown: Annotated[int, about("Tokens that the vocabulary lacks.", 0, ge=0, le=MAX_INT)]
+
+
+class Preview(Answer, kw_only=True):
+    """The first training rows as a base model would see them."""
+
+    base_model: Annotated[str, about("Whose tokenizer.", "minilm-l6")]
+    max_length: Annotated[int, about("In tokens.", 256, ge=1, le=MAX_INT)]
+    rows: Annotated[list[PreviewRow], about("At most 20.")]
+    unknown_share: Annotated[Ratio, about("Unknown tokens among all of these rows.", 0.0)]

@@ -1,0 +1,61 @@
+"""Evaluations: how a version does on rows that it was not trained on."""
+
+from typing import Annotated
+
+from tunery.types._meta import MAX_INT, Answer, Count, Ratio, Request, Score, Timestamp, about
+from tunery.types.datasets import Split
+
+
+class EvaluateSpec(Request, kw_only=True):
+    """Evaluates a version or a checkpoint through the runtime that would serve it."""
+
+    version: Annotated[str | None, about("Model version.", "intent/3")] = None
+    checkpoint: Annotated[str | None, about("Checkpoint id.", None)] = None
+    dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    split: Annotated[Split, about("Which rows.", "test")] = "test"
+    allow_train: Annotated[bool, about("Must be true for split `train`.", False)] = False
+
+
+class Metric(Answer, kw_only=True):
+    """A figure; null, with a reason, where it is not defined."""
+
+    value: Annotated[Score | None, about("The figure.", 0.926)]
+    reason: Annotated[str | None, about("Why it is null.", None)] = None
+
+
+class ClassMetrics(Answer, kw_only=True):
+    """How one label does."""
+
+    label: Annotated[str, about("The label.", "lost_or_stolen_card")]
+    precision: Annotated[Ratio | None, about("Null when never predicted.", 0.9)]
+    recall: Annotated[Ratio | None, about("Null when no row has it.", 0.8)]
+    f1: Annotated[Ratio | None, about("Null when neither is defined.", 0.85)]
+    support: Annotated[int, about("Rows that have it.", 40, ge=0, le=MAX_INT)]
+
+
+class Confusion(Answer, kw_only=True):
+    """Rows by true label (first index) and predicted label (second)."""
+
+    labels: Annotated[list[str], about("Of both axes.")]
+    matrix: Annotated[list[list[Count]], about("Counts.")]
+
+
+class Evaluation(Answer, kw_only=True):
+    """Measured facts about one version on one split."""
+
+    id: Annotated[str, about("Prefixed ULID.", "eval_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    version: Annotated[str | None, about("Model version.", "intent/3")]
+    checkpoint: Annotated[str | None, about("Checkpoint id.", None)]
+    dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    split: Annotated[Split, about("Which rows.", "test")]
+    rows: Annotated[int, about("How many.", 3080, ge=0, le=MAX_INT)]
+    job: Annotated[str, about("The job that made it.", "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    runtime: Annotated[str, about("What computed.", "openvino")]
+    precision: Annotated[str, about("Of the weights.", "fp32")]
+    metrics: Annotated[dict[str, Metric], about("By name.", {"accuracy": {"value": 0.926}})]
+    per_class: Annotated[list[ClassMetrics], about("In the order of the labels.")]
+    confusion: Annotated[Confusion, about("Which label is taken for which.")]
+    test_set_uses: Annotated[
+        int, about("How often this test split has been read.", 1, ge=0, le=MAX_INT)
+    ]
+    created_at: Timestamp

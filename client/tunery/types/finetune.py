@@ -1,0 +1,127 @@
+"""Fine-tunes: what may be asked for, with the bounds of every hyperparameter."""
+
+from typing import Annotated, Literal
+
+from tunery.types._meta import SLUG_PATTERN, Answer, Request, about
+from tunery.types.deployments import DeployStep
+
+Auto = Literal["auto"]
+StoppingMetric = Literal["loss", "accuracy", "macro_f1"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+class EarlyStopping(Request, kw_only=True):
+    """Ends the run when validation no longer improves; the best checkpoint is kept."""
+
+    metric: Annotated[StoppingMetric, about("On the validation split.", "macro_f1")] = "macro_f1"
+    patience: Annotated[int, about("Validations without improvement.", 3, ge=1, le=1000)] = 3
+    min_delta: Annotated[float, about("Less is no improvement.", 0.0, ge=0, le=1e6)] = 0.0
+
+
+class Hyperparameters(Request, kw_only=True):
+    """How to train. Everything may be left out; the job echoes what it resolved to."""
+
+    learning_rate: Annotated[
+        Auto | Annotated[float, about("Peak of the schedule.", 2e-4, gt=0, le=1)],
+        about("Peak of the schedule.", "auto"),
+    ] = "auto"
+    batch_size: Annotated[
+        Auto | Annotated[int, about("Effective.", 32, ge=1, le=65536)],
+        about("The effective one: examples per optimizer step.", 32),
+    ] = "auto"
+    epochs: Annotated[
+        Auto | Annotated[int, about("Passes.", 4, ge=1, le=1000)],
+        about("Passes over the training split.", 4),
+    ] = "auto"
+    max_steps: Annotated[
+        int | None, about("Optimizer steps, instead of epochs.", None, ge=1, le=10**9)
+    ] = None
+    max_minutes: Annotated[
+        float | None, about("Ends the run in time; the best is kept.", None, gt=0, le=10**6)
+    ] = None
+    scheduler: Annotated[Literal["linear", "cosine", "constant"], about("After warm-up.")] = (
+        "linear"
+    )
+    warmup: Annotated[float, about("Share of the steps.", 0.1, ge=0, le=1)] = 0.1
+    optimizer: Annotated[Literal["adamw"], about("Decoupled weight decay.", "adamw")] = "adamw"
+    weight_decay: Annotated[float, about("None on biases and norms.", 0.01, ge=0, le=1)] = 0.01
+    max_grad_norm: Annotated[float, about("Clips the gradient.", 1.0, gt=0, le=1e6)] = 1.0
+    label_smoothing: Annotated[float, about("Share given to other labels.", 0.0, ge=0, lt=1)] = 0.0
+    dropout: Annotated[
+        Auto | Annotated[float, about("Probability.", 0.1, ge=0, lt=1)],
+        about("`auto` keeps the base model's.", "auto"),
+    ] = "auto"
+    max_length: Annotated[
+        Auto | Annotated[int, about("Tokens.", 64, ge=3, le=8192)],
+        about("Tokens of a text; `auto` covers 99 % of the training texts.", "auto"),
+    ] = "auto"
+    gradient_accumulation_steps: Annotated[
+        Auto | Annotated[int, about("Micro-batches.", 1, ge=1, le=4096)],
+        about("Micro-batches of one optimizer step.", "auto"),
+    ] = "auto"
+    precision: Annotated[
+        Auto | Precision, about("`auto` is bf16 where a GPU has it, else fp32.", "auto")
+    ] = "auto"
+    seed: Annotated[int, about("Of everything random.", 42, ge=0, le=2**32 - 1)] = 42
+    early_stopping: Annotated[EarlyStopping | None, about("Null trains to the end.")] = (
+        EarlyStopping()
+    )
+
+
+class Checkpoints(Request, kw_only=True):
+    """When to save, and what to keep."""
+
+    every: Annotated[
+        Literal["epoch"] | Annotated[int, about("Steps.", 500, ge=1, le=10**9)],
+        about("An epoch, or so many optimizer steps.", "epoch"),
+    ] = "epoch"
+    keep_last: Annotated[int, about("Newest ones to keep.", 2, ge=1, le=100)] = 2
+    keep_best: Annotated[int, about("Best ones to keep.", 1, ge=1, le=100)] = 1
+
+
+class Resources(Request, kw_only=True):
+    """What the job needs."""
+
+    devices: Annotated[int, about("Slots of the train lane.", 1, ge=1, le=1)] = 1
+
+
+class Then(Request, kw_only=True):
+    """What follows when the fine-tune has succeeded."""
+
+    evaluate: Annotated[bool, about("Evaluate on the test split.", True)] = True
+    deploy: Annotated[DeployStep | None, about("Deploy the new version.")] = None
+
+
+class FinetuneSpec(Request, kw_only=True):
+    """Starts a fine-tune; on success it registers the next version of `model`."""
+
+    dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    model: Annotated[str, about("Name of the model.", "intent", pattern=SLUG_PATTERN)]
+    base_model: Annotated[
+        str, about("Of the allowlist: `GET /base-models`.", "minilm-l6", max_length=256)
+    ] = "minilm-l6"
+    recipe: Annotated[Literal["balanced"], about("Named defaults.", "balanced")] = "balanced"
+    hyperparameters: Annotated[Hyperparameters, about("How to train.")] = Hyperparameters()
+    checkpoints: Annotated[Checkpoints, about("When to save.")] = Checkpoints()
+    resources: Annotated[Resources, about("What it needs.")] = Resources()
+    priority: Annotated[int, about("Higher goes first.", 50, ge=0, le=100)] = 50
+    then: Annotated[Then, about("What follows.")] = Then()
+    metadata: Annotated[
+        dict[str, Annotated[str, about("Value.", "ML-42", max_length=500)]],
+        about("Yours; tunery only keeps it.", {"ticket": "ML-42"}, max_length=50),
+    ] = {}
+
+
+class BaseModel(Answer, kw_only=True):
+    """A model that may be fine-tuned."""
+
+    id: Annotated[str, about("Use it as `base_model`.", "minilm-l6")]
+    description: Annotated[str, about("What it is.", "all-MiniLM-L6-v2, English, 22 M")]
+    source: Annotated[Literal["package", "directory", "hub"], about("Where it comes from.")]
+    available: Annotated[bool, about("Whether its files are on this machine.", True)]
+
+
+class BaseModelList(Answer, kw_only=True):
+    """What may be fine-tuned."""
+
+    data: Annotated[list[BaseModel], about("The allowlist.")]

@@ -1,0 +1,47 @@
+"""Predictions: texts in, labels out, each answer naming the version that gave it."""
+
+from typing import Annotated
+
+from tunery.types._meta import MAX_INT, Answer, Ratio, Request, about
+
+MAX_INPUTS = 256
+MAX_TEXT_CHARACTERS = 100_000
+
+
+class PredictRequest(Request, kw_only=True):
+    """Asks a deployment about up to 256 texts."""
+
+    model: Annotated[
+        str, about("A deployment, or a version that is deployed.", "intent", max_length=256)
+    ]
+    inputs: Annotated[list[str], about("The texts.", ["I lost my card"])]
+    top_k: Annotated[int, about("Labels of each answer.", 3, ge=1, le=10_000)] = 1
+    truncate: Annotated[bool, about("Cut texts that are too long; false refuses them.", True)] = (
+        True
+    )
+
+
+class LabelScore(Answer, kw_only=True):
+    """A label and its probability."""
+
+    label: Annotated[str, about("The label.", "lost_or_stolen_card")]
+    score: Annotated[Ratio, about("Probability.", 0.981)]
+
+
+class Prediction(Answer, kw_only=True):
+    """The answer to one text."""
+
+    label: Annotated[str, about("The most probable label.", "lost_or_stolen_card")]
+    score: Annotated[Ratio, about("Its probability.", 0.981)]
+    scores: Annotated[list[LabelScore], about("The `top_k` most probable, best first.")]
+    tokens: Annotated[int, about("That the model read.", 7, ge=0, le=MAX_INT)]
+    truncated: Annotated[bool, about("Whether the text was cut.", False)]
+
+
+class PredictResponse(Answer, kw_only=True):
+    """Answers in the order asked, all from one version."""
+
+    model: Annotated[str, about("As asked.", "intent")]
+    version: Annotated[str, about("What answered.", "intent/3")]
+    request_id: Annotated[str, about("Also in X-Request-Id.", "req_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
+    predictions: Annotated[list[Prediction], about("One per input.")]
