@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from tunery.types._meta import (
     MAX_INT,
     NAME_PATTERN,
@@ -117,7 +119,9 @@ class Finding(Answer, kw_only=True):
     code: Annotated[str, about("Stable, see `/problems/{code}`.", "empty-text")]
     message: Annotated[str, about("What is wrong, with the value.", "the text is empty")]
     hint: Annotated[str, about("What to do.", "Fill it in, or set policies.empty to drop.")]
-    line: Annotated[int | None, about("1-based line of the file.", 118, ge=1, le=MAX_INT)] = None
+    line: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_INT)] | None, about("1-based line of the file.", 118)
+    ] = None
     column: Annotated[str | None, about("Column of the file.", "text")] = None
     split: Annotated[str | None, about("Split file, where there are several.", None)] = None
 

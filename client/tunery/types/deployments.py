@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from tunery.types._meta import MAX_INT, SLUG_PATTERN, Answer, Request, Timestamp, about
 from tunery.types.problems import ErrorInfo
 
@@ -80,7 +82,9 @@ class Deployment(Answer, kw_only=True):
     desired: Annotated[Desired, about("What was asked for last.")]
     actual: Annotated[Actual | None, about("What answers predictions now.")]
     parity: Annotated[Parity | None, about("The served runtime against torch.")]
-    load_ms: Annotated[float | None, about("Start to first answer.", 310.0, ge=0, le=1e12)]
+    load_ms: Annotated[
+        Annotated[float, Meta(ge=0, le=1e12)] | None, about("Start to first answer.", 310.0)
+    ]
     error: Annotated[ErrorInfo | None, about("Why it is not what was asked for.")]
     history: Annotated[list[DeploymentEvent], about("Newest first, at most 20.")]
     updated_at: Timestamp

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from tunery.types._meta import SLUG_PATTERN, Answer, Request, about
 from tunery.types.deployments import DeployStep
 
@@ -34,10 +36,12 @@ class Hyperparameters(Request, kw_only=True):
         about("Passes over the training split.", 4),
     ] = "auto"
     max_steps: Annotated[
-        int | None, about("Optimizer steps, instead of epochs.", None, ge=1, le=10**9)
+        Annotated[int, Meta(ge=1, le=10**9)] | None,
+        about("Optimizer steps, instead of epochs.", None),
     ] = None
     max_minutes: Annotated[
-        float | None, about("Ends the run in time; the best is kept.", None, gt=0, le=10**6)
+        Annotated[float, Meta(gt=0, le=10**6)] | None,
+        about("Ends the run in time; the best is kept.", None),
     ] = None
     scheduler: Annotated[Literal["linear", "cosine", "constant"], about("After warm-up.")] = (
         "linear"

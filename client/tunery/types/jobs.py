@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, about
 from tunery.types.problems import ErrorInfo
@@ -22,7 +23,7 @@ class Queue(Answer, kw_only=True):
     position: Annotated[int, about("1 is next.", 3, ge=1, le=MAX_INT)]
     reason: Annotated[QueueReason, about("What it waits for.", "waiting-for-device")]
     eta_seconds: Annotated[
-        float | None, about("Until it starts, where known.", 840.0, ge=0, le=1e12)
+        Annotated[float, Meta(ge=0, le=1e12)] | None, about("Until it starts, where known.", 840.0)
     ] = None
 
 
@@ -34,9 +35,11 @@ class Progress(Answer, kw_only=True):
     total_steps: Annotated[int, about("Optimizer steps in all.", 1252, ge=0, le=MAX_INT)] = 0
     epoch: Annotated[float, about("Passes over the training split.", 0.38, ge=0, le=1e6)] = 0.0
     examples_per_second: Annotated[
-        float | None, about("Over the last steps.", 410.0, ge=0, le=1e12)
+        Annotated[float, Meta(ge=0, le=1e12)] | None, about("Over the last steps.", 410.0)
     ] = None
-    eta_seconds: Annotated[float | None, about("Until it ends.", 95.0, ge=0, le=1e12)] = None
+    eta_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=1e12)] | None, about("Until it ends.", 95.0)
+    ] = None
 
 
 class Resolved(Answer, kw_only=True):

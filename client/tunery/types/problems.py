@@ -6,6 +6,8 @@ The server answers with a code of this table, the SDK raises the class of that c
 
 from typing import Annotated, NamedTuple
 
+from msgspec import Meta
+
 from tunery.types._meta import MAX_INT, Answer, about
 
 
@@ -15,7 +17,9 @@ class FieldError(Answer, kw_only=True):
     code: Annotated[str, about("Stable, see `/problems/{code}`.", "out-of-range")]
     message: Annotated[str, about("What is wrong there.", "must be at most 1.0")]
     pointer: Annotated[str | None, about("JSON pointer.", "/hyperparameters/learning_rate")] = None
-    line: Annotated[int | None, about("1-based line of a file.", None, ge=1, le=MAX_INT)] = None
+    line: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_INT)] | None, about("1-based line of a file.", None)
+    ] = None
     column: Annotated[str | None, about("Column of a file.", None)] = None
 
 
