@@ -8,7 +8,7 @@ from msgspec import Meta
 from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, about
 from tunery.types.problems import ErrorInfo
 
-JobKind = Literal["ingest", "finetune", "evaluate", "export"]
+JobKind = Literal["ingest", "finetune", "evaluate"]
 JobStatus = Literal[
     "queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"
 ]

@@ -1,0 +1,94 @@
+"""Specs: all that a child is told, as one JSON file whose path is its argument.
+
+A child reads what its spec names and writes below its `work_dir`, nothing else (see confine.py).
+"""
+
+import msgspec
+
+from tunery.types import Checkpoints, Columns, Hyperparameters, Policies, Resolved, SplitSpec
+
+
+class Spec(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind"):
+    """What every child is told. `work_dir` exists and is the child's own."""
+
+    work_dir: str
+
+
+class SourceFile(msgspec.Struct, kw_only=True, frozen=True):
+    """One uploaded file; `split` is null where the file holds all rows."""
+
+    path: str
+    media_type: str
+    split: str | None = None
+
+
+class IngestRun(Spec, kw_only=True, frozen=True, tag="ingest"):
+    """Turns uploaded files into a dataset: `work_dir/dataset/{train,validation,test}.parquet`."""
+
+    job: str
+    dataset: str
+    task: str
+    files: list[SourceFile]
+    columns: Columns | None
+    split: SplitSpec
+    policies: Policies
+    memory_bytes: int  # hard limit of the child's address space
+
+
+class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
+    """Trains; names train and validation files only, never the test split.
+
+    `resolved` is null on attempt 1; later attempts get what attempt 1 resolved, so that precision,
+    threads and micro-batch stay what they were.
+    """
+
+    job: str
+    attempt: int
+    task: str
+    base_model: str
+    base_model_dir: str
+    train: str
+    validation: str
+    labels: list[str]
+    dataset_fingerprint: str
+    hyperparameters: Hyperparameters
+    checkpoints: Checkpoints
+    device: str  # "cpu" or "cuda:0"
+    threads: int
+    cache_dir: str  # tokenised rows of this dataset, shared by its fine-tunes
+    resume_from: str | None = None  # a checkpoint's directory
+    resolved: dict[str, Resolved] | None = None
+
+
+class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
+    """Puts the rows of one split through the runtime that serves."""
+
+    job: str
+    task: str
+    model_dir: str
+    manifest_sha256: str
+    rows: str  # Parquet
+    runtime: str  # "auto", or a runtime's name
+    device: str
+    threads: int
+
+
+class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):
+    """Serves one version on a Unix socket; what to load comes over the wire."""
+
+    socket: str
+    device: str
+    threads: int
+    max_queue_tokens: int  # beyond this, requests are refused as overloaded
+    max_batch_tokens: int  # of one forward pass, padding included
+    reads: list[str]  # directories that a Load may name
+
+
+class ReaderRun(Spec, kw_only=True, frozen=True, tag="reader"):
+    """Answers questions that need a tokenizer, on a Unix socket."""
+
+    socket: str
+    base_models: dict[str, str]  # directory by id
+
+
+AnyRun = IngestRun | FinetuneRun | EvaluateRun | EngineRun | ReaderRun

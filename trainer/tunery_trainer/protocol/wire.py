@@ -1,0 +1,160 @@
+"""The engine wire: length-prefixed msgpack of tagged structs on a Unix socket.
+
+A frame is four bytes, big-endian, and so many bytes of msgpack. A request has an `id` of its
+sender's choosing; the answer to it is a stream of frames with that id, the last one `final`.
+"""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from tunery.types import Prediction, Preview
+
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
+
+
+class Message(msgspec.Struct, kw_only=True, frozen=True, tag_field="type"):
+    """A request to an engine or the reader."""
+
+    id: int
+
+
+class Load(Message, kw_only=True, frozen=True, tag="load"):
+    """Load a version: verify its manifest, compile, warm up, answer a canary."""
+
+    version: str  # how answers name it
+    model_dir: str
+    manifest_sha256: str
+    runtime: str  # "auto", or a runtime's name
+
+
+class Predict(Message, kw_only=True, frozen=True, tag="predict"):
+    """Answer texts. `timeout_ms` counts from the frame's arrival."""
+
+    inputs: list[str]
+    top_k: int
+    truncate: bool
+    timeout_ms: int
+
+
+class Cancel(Message, kw_only=True, frozen=True, tag="cancel"):
+    """Forget the request `id`, if it still waits; there is no reply."""
+
+
+class Retire(Message, kw_only=True, frozen=True, tag="retire"):
+    """Finish what is held and answer Moved from now on. Replies Retired, then Drained."""
+
+
+class Ping(Message, kw_only=True, frozen=True, tag="ping"):
+    """Say how it is."""
+
+
+class PreviewTexts(Message, kw_only=True, frozen=True, tag="preview"):
+    """To the reader: show texts as a base model's tokenizer cuts them."""
+
+    base_model: str
+    texts: list[str]
+    labels: list[str]
+    label_ids: list[int]
+    max_length: int
+
+
+class Reply(msgspec.Struct, kw_only=True, frozen=True, tag_field="type"):
+    """A frame of an answer; `held_tokens` is the depth of the engine's queue."""
+
+    id: int
+    final: bool = True
+    held_tokens: int = 0
+
+
+class Loaded(Reply, kw_only=True, frozen=True, tag="loaded"):
+    """The version answers."""
+
+    runtime: str
+    precision: str
+    load_ms: float
+    labels: list[str]
+
+
+class Answered(Reply, kw_only=True, frozen=True, tag="answered"):
+    """Predictions in the order of the inputs."""
+
+    version: str
+    predictions: list[Prediction]
+
+
+class Refused(Reply, kw_only=True, frozen=True, tag="refused"):
+    """The request has no answer: `code` is one of the problem table."""
+
+    code: str
+    message: str
+
+
+class Moved(Reply, kw_only=True, frozen=True, tag="moved"):
+    """This engine is retired; ask the one that the route names now."""
+
+
+class Retired(Reply, kw_only=True, frozen=True, tag="retired"):
+    """From now on every request is answered Moved."""
+
+
+class Drained(Reply, kw_only=True, frozen=True, tag="drained"):
+    """Nothing is held any more."""
+
+
+class Pong(Reply, kw_only=True, frozen=True, tag="pong"):
+    """The engine lives."""
+
+    served: int
+
+
+class Previewed(Reply, kw_only=True, frozen=True, tag="previewed"):
+    """Texts as tokens."""
+
+    preview: Preview
+
+
+AnyMessage = Load | Predict | Cancel | Retire | Ping | PreviewTexts
+AnyReply = Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed
+
+_encoder = msgspec.msgpack.Encoder()
+_messages: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+_replies: msgspec.msgpack.Decoder[AnyReply] = msgspec.msgpack.Decoder(AnyReply)
+
+
+class FrameTooLarge(Exception):
+    """A frame is larger than the wire allows; its connection is closed."""
+
+
+def encode(frame: AnyMessage | AnyReply) -> bytes:
+    """Return the frame with its length before it."""
+    body = _encoder.encode(frame)
+    return len(body).to_bytes(4, "big") + body
+
+
+async def read_message(reader: asyncio.StreamReader) -> AnyMessage | None:
+    """Return the next request, or None when the peer has closed.
+
+    Raises:
+        FrameTooLarge: the length says more than MAX_FRAME_BYTES.
+        msgspec.DecodeError: the body is no message.
+    """
+    body = await _read_frame(reader)
+    return None if body is None else _messages.decode(body)
+
+
+async def read_reply(reader: asyncio.StreamReader) -> AnyReply | None:
+    """Return the next reply, or None when the engine has closed. Raises like read_message."""
+    body = await _read_frame(reader)
+    return None if body is None else _replies.decode(body)
+
+
+async def _read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    try:
+        length = int.from_bytes(await reader.readexactly(4), "big")
+        if length > MAX_FRAME_BYTES:
+            raise FrameTooLarge(f"{length} bytes")
+        return await reader.readexactly(length)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
