@@ -1,0 +1,37 @@
+"""Runtimes: what computes logits when a version is evaluated or served, behind one Protocol.
+
+`openvino` is the compiled one for CPUs and imports no torch; `torch` is the one for GPUs and the
+fallback for what has no export, such as the checkpoints of a running job.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunery_trainer.model_files import OPENVINO_MODEL
+
+
+class Runtime(Protocol):
+    """A loaded version."""
+
+    name: str
+    precision: str
+
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return logits (batch, labels) of token sequences of any lengths, in their order."""
+        ...
+
+
+def load(model_dir: Path, runtime: str, *, device: str, threads: int) -> Runtime:
+    """Load a model directory; `auto` is the compiled runtime where an export exists."""
+    compiled = device == "cpu" and (model_dir / OPENVINO_MODEL).is_file()
+    if runtime == "openvino" or (runtime == "auto" and compiled):
+        from tunery_trainer.runtimes.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime(model_dir, threads=threads)
+    from tunery_trainer.runtimes.torch import TorchRuntime
+
+    return TorchRuntime(model_dir, device=device, threads=threads)
