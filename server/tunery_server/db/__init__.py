@@ -1,0 +1,1 @@
+"""The database: where the API and the supervisor meet. `queries/` alone builds statements."""

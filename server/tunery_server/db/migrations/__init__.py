@@ -1,0 +1,1 @@
+"""Migrations: forward only, one revision per change of a table."""

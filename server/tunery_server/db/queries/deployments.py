@@ -1,0 +1,231 @@
+"""Deployments: the desired state, the actual one, the routes to its engines, the history."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import Deployment, DeploymentEvent, DeploymentSpec, Desired, Page
+from tunery_server.db.columns import now, stamp
+from tunery_server.db.queries.pages import page_of
+from tunery_server.db.tables import deployment_events, deployments, routes
+from tunery_server.ids import new_id
+
+
+class Route(msgspec.Struct, kw_only=True, frozen=True):
+    """One engine process that answers for a deployment."""
+
+    name: str
+    socket: str
+    version: str
+
+
+def target_of(spec: DeploymentSpec) -> str:
+    """Return how answers name what a spec serves: a version, or a checkpoint id."""
+    return spec.version or spec.checkpoint or ""
+
+
+async def put(
+    connection: AsyncConnection, project: str, name: str, desired: DeploymentSpec | None
+) -> int:
+    """Write what a deployment should serve, null for nothing; return the new generation."""
+    raised = (
+        update(deployments)
+        .where(deployments.c.project == project, deployments.c.name == name)
+        .values(desired=desired, generation=deployments.c.generation + 1, updated_at=now())
+        .returning(deployments.c.generation)
+    )
+    generation: int | None = (await connection.execute(raised)).scalar_one_or_none()
+    if generation is None:
+        generation = 1
+        await connection.execute(
+            insert(deployments).values(
+                project=project,
+                name=name,
+                desired=desired,
+                generation=generation,
+                actual_generation=0,
+                status="loading",
+                updated_at=now(),
+            )
+        )
+    return generation
+
+
+async def get(connection: AsyncConnection, project: str, name: str) -> Deployment | None:
+    """Return a deployment with its history."""
+    statement = select(deployments).where(
+        deployments.c.project == project, deployments.c.name == name
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _struct(row, await _history(connection, project, name))
+
+
+async def list_page(
+    connection: AsyncConnection, project: str, *, limit: int, after: str | None
+) -> Page[Deployment]:
+    """Return a page of deployments; the history is left to each one's own page."""
+    statement = select(deployments).where(deployments.c.project == project)
+    return await page_of(
+        connection,
+        statement,
+        deployments.c.name,
+        lambda row: _struct(row, []),
+        limit=limit,
+        after=after,
+    )
+
+
+async def last_other(
+    connection: AsyncConnection, project: str, name: str, current: str
+) -> DeploymentSpec | None:
+    """Return the last spec that was ready here and named another version."""
+    statement = (
+        select(deployment_events.c.spec)
+        .where(
+            deployment_events.c.project == project,
+            deployment_events.c.name == name,
+            deployment_events.c.outcome == "ready",
+            deployment_events.c.version != current,
+        )
+        .order_by(deployment_events.c.generation.desc())
+        .limit(1)
+    )
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def in_use(connection: AsyncConnection) -> set[str]:
+    """Return every version and checkpoint id that is served or should be, of every project."""
+    statement = select(deployments.c.desired, deployments.c.actual_spec)
+    rows = (await connection.execute(statement)).all()
+    return {target_of(spec) for row in rows for spec in row if spec is not None}
+
+
+async def all_rows(connection: AsyncConnection) -> Sequence[Row[Any]]:
+    """Return all deployments of all projects: for the supervisor."""
+    return (await connection.execute(select(deployments))).all()
+
+
+async def write_actual(connection: AsyncConnection, project: str, name: str, **values: Any) -> None:
+    """Write what a deployment is."""
+    await connection.execute(
+        update(deployments)
+        .where(deployments.c.project == project, deployments.c.name == name)
+        .values(updated_at=now(), **values)
+    )
+
+
+async def append_history(
+    connection: AsyncConnection,
+    project: str,
+    name: str,
+    *,
+    generation: int,
+    spec: DeploymentSpec,
+    outcome: str,
+) -> None:
+    """Append how a PUT ended."""
+    await connection.execute(
+        insert(deployment_events).values(
+            id=new_id("dev"),
+            project=project,
+            name=name,
+            at=now(),
+            generation=generation,
+            version=target_of(spec),
+            spec=spec,
+            outcome=outcome,
+        )
+    )
+
+
+async def replace_routes(
+    connection: AsyncConnection,
+    project: str,
+    name: str,
+    *,
+    version: str,
+    labels: list[str],
+    sockets: Sequence[str],
+) -> None:
+    """Let a deployment be answered by these engines, all of one version, and by no other."""
+    await connection.execute(
+        delete(routes).where(routes.c.project == project, routes.c.name == name)
+    )
+    if sockets:
+        await connection.execute(
+            insert(routes),
+            [
+                {
+                    "project": project,
+                    "name": name,
+                    "socket": socket,
+                    "version": version,
+                    "labels": labels,
+                }
+                for socket in sockets
+            ],
+        )
+
+
+async def clear_routes(connection: AsyncConnection) -> None:
+    """Forget the engines of an earlier life."""
+    await connection.execute(delete(routes))
+
+
+async def routes_to(connection: AsyncConnection, project: str, model: str) -> list[Route]:
+    """Return the engines that answer for a deployment's name, or for a version that is deployed."""
+    statement = select(routes).where(
+        routes.c.project == project, or_(routes.c.name == model, routes.c.version == model)
+    )
+    rows = (await connection.execute(statement)).all()
+    exact = [row for row in rows if row.name == model] or rows
+    return [Route(name=row.name, socket=row.socket, version=row.version) for row in exact]
+
+
+async def statuses(connection: AsyncConnection) -> dict[str, str]:
+    """Return the status of every deployment of every project, by project and name."""
+    statement = select(deployments.c.project, deployments.c.name, deployments.c.status)
+    return {f"{row.project}/{row.name}": row.status for row in await connection.execute(statement)}
+
+
+async def count(connection: AsyncConnection) -> int:
+    """Return how many deployments should serve."""
+    statement = select(func.count()).where(deployments.c.desired.is_not(None))
+    return (await connection.execute(statement)).scalar_one()
+
+
+async def _history(connection: AsyncConnection, project: str, name: str) -> list[DeploymentEvent]:
+    statement = (
+        select(deployment_events)
+        .where(deployment_events.c.project == project, deployment_events.c.name == name)
+        .order_by(deployment_events.c.at.desc(), deployment_events.c.id.desc())
+        .limit(20)
+    )
+    return [
+        DeploymentEvent(
+            at=stamp(row.at), generation=row.generation, version=row.version, outcome=row.outcome
+        )
+        for row in await connection.execute(statement)
+    ]
+
+
+def _struct(row: Row[Any], history: list[DeploymentEvent]) -> Deployment:
+    desired = row.desired
+    return Deployment(
+        name=row.name,
+        status=row.status,
+        desired=Desired(
+            version=desired.version if desired else None,
+            checkpoint=desired.checkpoint if desired else None,
+            generation=row.generation,
+        ),
+        actual=row.actual,
+        parity=row.parity,
+        load_ms=row.load_ms,
+        error=row.error,
+        history=history,
+        updated_at=stamp(row.updated_at),
+    )

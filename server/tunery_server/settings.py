@@ -1,0 +1,135 @@
+"""Settings: all that an operator may decide, from the command line or `TUNERY_*` variables.
+
+The only module that reads the environment. `python -m tunery_server --help` lists everything.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True):
+    """What the operator decided."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: str = "tunery-data"
+    workers: int = 1  # API processes
+    database_url: str = ""  # empty: SQLite in the data directory
+    artifacts_url: str = ""  # empty: `artifacts` in the data directory; any fsspec URL
+    devices: list[str] = []  # slots of the train lane; empty: one `cpu`
+    light_slots: int = 1
+    threads: int = 0  # of a trainer or an engine; 0: one per core
+    spares: int = 1  # warm trainers that wait for a spec
+    base_models: dict[str, str] = {}  # id: directory; an empty one is looked up in the hub's cache
+    allowed_hosts: list[str] = []  # beside the loopback names
+    max_upload_bytes: int = 1 << 30
+    max_json_bytes: int = 1 << 20
+    max_predict_bytes: int = 2 << 20
+    max_queue_tokens: int = 65_536  # of one engine
+    max_batch_tokens: int = 4_096  # of one forward pass
+    ingest_memory_bytes: int = 4 << 30
+    predict_timeout_ms: int = 10_000
+    load_timeout_seconds: float = 60.0
+    stall_seconds: float = 60.0
+    drain_seconds: float = 30.0
+    stop_seconds: float = 60.0  # between letting go of a trainer's leash and killing it
+
+    @property
+    def root(self) -> Path:
+        """The data directory, absolute."""
+        return Path(self.data_dir).absolute()
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets of this life; made anew at every start."""
+        return self.root / "run"
+
+    @property
+    def work_dir(self) -> Path:
+        """Private directories of running children."""
+        return self.root / "work"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be made again: tokenised rows."""
+        return self.root / "cache"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of children, by job and attempt."""
+        return self.root / "logs"
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.root / 'tunery.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """Fsspec URL below which artifacts stand."""
+        return self.artifacts_url or f"file://{self.root / 'artifacts'}"
+
+    @property
+    def thread_count(self) -> int:
+        """Threads of a trainer or an engine."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def device_slots(self) -> list[str]:
+        """Slots of the train lane."""
+        return self.devices or ["cpu"]
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names that a Host header may give."""
+        return frozenset({*LOOPBACK, self.host, *self.allowed_hosts})
+
+
+class SettingsInvalid(Exception):
+    """A setting can't be used; the message names it."""
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Return the settings: an argument wins over a variable, a variable over the default.
+
+    Raises:
+        SettingsInvalid: a value has the wrong type.
+    """
+    parser = argparse.ArgumentParser(
+        prog="tunery serve", description="Serve fine-tuning and prediction over HTTP."
+    )
+    for field in msgspec.structs.fields(Settings):
+        kind = "comma-separated" if "list" in str(field.type) else ""
+        kind = "name=directory,…" if "dict" in str(field.type) else kind
+        default = field.default if field.default is not msgspec.NODEFAULT else ""
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            metavar="VALUE",
+            help=f"{kind or 'default'} {default}".strip() + f" (TUNERY_{field.name.upper()})",
+        )
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
+    for field in msgspec.structs.fields(Settings):
+        value = environment.get(f"TUNERY_{field.name.upper()}")
+        if value:
+            given.setdefault(field.name, value)
+    try:
+        return msgspec.convert(
+            {name: _parsed(name, value) for name, value in given.items()}, Settings, strict=False
+        )
+    except msgspec.ValidationError as error:
+        raise SettingsInvalid(str(error)) from error
+
+
+def _parsed(name: str, value: str) -> object:
+    if name in ("devices", "allowed_hosts"):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if name == "base_models":
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        return {key.strip(): directory.strip() for key, _, directory in pairs}
+    return value
