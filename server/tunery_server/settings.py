@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     threads: int = 0  # of a trainer or an engine; 0: one per core
     spares: int = 1  # warm trainers that wait for a spec
     base_models: dict[str, str] = {}  # id: directory; an empty one is looked up in the hub's cache
+    hub_dir: str = "~/.cache/huggingface/hub"  # of hub ids; nothing is downloaded
     allowed_hosts: list[str] = []  # beside the loopback names
     max_upload_bytes: int = 1 << 30
     max_json_bytes: int = 1 << 20
@@ -38,7 +39,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     load_timeout_seconds: float = 60.0
     stall_seconds: float = 60.0
     drain_seconds: float = 30.0
-    stop_seconds: float = 60.0  # between letting go of a trainer's leash and killing it
+    stop_seconds: float = 30.0  # between letting go of a trainer's leash and killing it
 
     @property
     def root(self) -> Path:
@@ -74,6 +75,11 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     def artifacts(self) -> str:
         """Fsspec URL below which artifacts stand."""
         return self.artifacts_url or f"file://{self.root / 'artifacts'}"
+
+    @property
+    def hub_cache(self) -> Path:
+        """Where the Hugging Face cache stands."""
+        return Path(self.hub_dir).expanduser()
 
     @property
     def thread_count(self) -> int:
@@ -124,6 +130,24 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         )
     except msgspec.ValidationError as error:
         raise SettingsInvalid(str(error)) from error
+
+
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "PYTHONWARNINGS",
+    "TZ",
+    "VIRTUAL_ENV",
+)
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that children get: no key, no password, no URL is among them."""
+    return {name: environment[name] for name in PASSED_ON if name in environment}
 
 
 def _parsed(name: str, value: str) -> object:

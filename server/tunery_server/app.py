@@ -1,0 +1,45 @@
+"""The application: every route behind one gate, one guard and one set of error answers."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp
+
+from tunery_server import problems
+from tunery_server.auth import require_key
+from tunery_server.limits import Gate
+from tunery_server.requests import Request
+from tunery_server.routes import all_handlers
+from tunery_server.services import Services
+
+
+def create_app(services: Services) -> ASGIApp:
+    """Return the application of one worker."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        await services.open()
+        yield
+        await services.close()
+
+    app = litestar_app(State({"services": services}))
+    app._lifespan_managers.append(lifespan(app))
+    return Gate(app, services.settings)
+
+
+def litestar_app(state: State, openapi_config: OpenAPIConfig | None = None) -> Litestar:
+    """Return the routes with what applies to all of them."""
+    return Litestar(
+        route_handlers=all_handlers(),
+        request_class=Request,
+        guards=[require_key],
+        exception_handlers=problems.HANDLERS,
+        state=state,
+        openapi_config=openapi_config,
+        logging_config=None,
+        request_max_body_size=None,  # limits.Gate counts, by path
+        debug=False,
+    )

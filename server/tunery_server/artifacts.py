@@ -1,0 +1,126 @@
+"""Artifacts: immutable files and directories, below one fsspec URL.
+
+A directory exists when its manifest stands there, which is published last; nothing is ever
+overwritten. On the local disk publishing is one rename followed by a sync of the folder.
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from tunery_trainer.protocol import manifest
+
+
+class Artifacts:
+    """What stands below the artifacts URL, by key such as `checkpoints/ckpt_…`."""
+
+    def __init__(self, url: str, scratch: Path) -> None:
+        """`scratch` receives files before they are published and copies of remote artifacts."""
+        system, root = fsspec.core.url_to_fs(url)
+        self._system: Any = system
+        self._root = str(root).rstrip("/")
+        self._local = "file" in system.protocol
+        self.incoming = Path(self._root) / ".incoming" if self._local else scratch / "incoming"
+        self._copies = scratch / "artifacts"
+
+    async def prepare(self) -> None:
+        """Make the folders and clear what an earlier life had not published."""
+        await asyncio.to_thread(self._prepare)
+
+    async def put_file(self, source: Path, key: str) -> None:
+        """Publish a synced file; one that stands there already has the same content."""
+        await asyncio.to_thread(self._put_file, source, key)
+
+    async def put_directory(self, source: Path, key: str) -> None:
+        """Publish a directory whose manifest is written; the source is gone afterwards."""
+        await asyncio.to_thread(self._put_directory, source, key)
+
+    async def fetch(self, key: str) -> Path:
+        """Return a local path of an artifact, copied here first where it stands elsewhere."""
+        return await asyncio.to_thread(self._fetch, key)
+
+    def readable(self, folder: str) -> Path:
+        """Return the local directory below which `fetch` finds the artifacts of a folder."""
+        return Path(self._at(folder)) if self._local else self._copies / folder
+
+    async def remove(self, key: str) -> None:
+        """Remove an artifact; the manifest of a directory goes first."""
+        await asyncio.to_thread(self._remove, key)
+
+    async def sweep(self, named: set[str]) -> int:
+        """Remove what no row names: remains of a publication that was not committed."""
+        return await asyncio.to_thread(self._sweep, named)
+
+    def _prepare(self) -> None:
+        if self._local:
+            Path(self._root).mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.rmtree(self.incoming, ignore_errors=True)
+        self.incoming.mkdir(parents=True, mode=0o700)
+
+    def _put_file(self, source: Path, key: str) -> None:
+        if not self._local:
+            self._system.put_file(str(source), self._at(key))
+            source.unlink()
+            return
+        target = self._folder_of(key)
+        source.chmod(0o444)
+        source.rename(target)
+        manifest.sync_directory(target.parent)
+
+    def _put_directory(self, source: Path, key: str) -> None:
+        if not self._local:
+            files = [path for path in source.rglob("*") if path.is_file()]
+            for path in sorted(files, key=lambda path: path.name == manifest.NAME):
+                name = path.relative_to(source).as_posix()
+                self._system.put_file(str(path), f"{self._at(key)}/{name}")
+            shutil.rmtree(source)
+            return
+        target = self._folder_of(key)
+        source.rename(target)
+        manifest.sync_directory(target.parent)
+
+    def _folder_of(self, key: str) -> Path:
+        target = Path(self._at(key))
+        if not target.parent.is_dir():
+            target.parent.mkdir(parents=True, mode=0o700)
+            manifest.sync_directory(target.parent.parent)
+        return target
+
+    def _fetch(self, key: str) -> Path:
+        if self._local:
+            return Path(self._at(key))
+        copy = self._copies / key
+        if not copy.exists():
+            partial = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            is_directory = self._system.isdir(self._at(key))
+            self._system.get(self._at(key), str(partial), recursive=is_directory)
+            partial.rename(copy)
+        return copy
+
+    def _remove(self, key: str) -> None:
+        at = self._at(key)
+        marker = f"{at}/{manifest.NAME}"
+        if self._system.exists(marker):
+            self._system.rm_file(marker)
+        if self._system.exists(at):
+            self._system.rm(at, recursive=True)
+
+    def _sweep(self, named: set[str]) -> int:
+        removed = 0
+        for folder in ("files", "datasets", "checkpoints", "versions"):
+            if not self._system.exists(self._at(folder)):
+                continue
+            for entry in self._system.ls(self._at(folder), detail=False):
+                key = f"{folder}/{Path(entry).name}"
+                if key not in named:
+                    self._remove(key)
+                    removed += 1
+        return removed
+
+    def _at(self, key: str) -> str:
+        return f"{self._root}/{key}"

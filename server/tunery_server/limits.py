@@ -1,0 +1,180 @@
+"""Limits: what is decided before a request is looked at, for every path alike.
+
+Owns the request id, the Host allowlist, the size of a body and the pace at which it must come.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+
+from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, Scope, Send
+
+from tunery_server.ids import new_id
+from tunery_server.problems import MEDIA_TYPE, REQUEST_ID, Refusal, language_of, quote
+from tunery_server.settings import Settings
+
+WINDOW_SECONDS = 10.0  # of waiting for the client, not of our own work
+MIN_BYTES_PER_WINDOW = 10 * 1024
+MAX_SMALL_CHUNKS = 70_000
+SMALL_CHUNK_BYTES = 256
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,100}")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Gate:
+    """The outermost layer of the service."""
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, *, window_seconds: float = WINDOW_SECONDS
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower().strip("[]") for host in settings.hosts)
+        self._settings = settings
+        self._window_seconds = window_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope["headers"])
+        scope.setdefault("state", {})[REQUEST_ID] = request_id
+        echo = (b"x-request-id", request_id.encode("ascii"))
+        body: _Body | None = None
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = [*message["headers"], echo, (b"x-content-type-options", b"nosniff")]
+                if body is None or not body.complete:
+                    headers.append((b"connection", b"close"))  # the rest of the body is unread
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            self._check_host(scope["headers"])
+            body = _Body(
+                receive,
+                _declared_length(scope["headers"]),
+                self._limit(scope["path"]),
+                self._window_seconds,
+            )
+            await self._app(scope, body.receive, send_with_id)
+        except Refusal as refusal:
+            if started:
+                raise
+            await _answer(refusal, request_id, scope["headers"], send_with_id)
+
+    def _check_host(self, headers: Headers) -> None:
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        match = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
+        if match is None or match.group(1).strip("[]") not in self._hosts:
+            raise Refusal("misdirected-request", f"Host {quote(', '.join(hosts))}")
+
+    def _limit(self, path: str) -> int:
+        if path.rstrip("/") == "/files":
+            return self._settings.max_upload_bytes
+        if path.rstrip("/") == "/predict":
+            return self._settings.max_predict_bytes
+        return self._settings.max_json_bytes
+
+
+class _Body:
+    """The body of one request, counted and timed while it is read."""
+
+    def __init__(
+        self, receive: Receive, declared: int | None, limit: int, window_seconds: float
+    ) -> None:
+        if declared is not None and declared > limit:
+            raise Refusal("body-too-large", f"{declared} bytes; at most {limit} are taken")
+        self.complete = declared == 0
+        self._receive = receive
+        self._limit = limit
+        self._window_seconds = window_seconds
+        self._bytes = 0
+        self._small_chunks = 0
+        self._waited = 0.0
+        self._in_window = 0
+
+    async def receive(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            Refusal: the body is too large or too slow, or the client has gone in the middle.
+        """
+        if self.complete:
+            return await self._receive()
+        message = await self._in_time()
+        if message["type"] == "http.disconnect":
+            raise Refusal("incomplete-body", "the client has gone")
+        if message["type"] == "http.request":
+            self._count(message)
+        return message
+
+    async def _in_time(self) -> Message:
+        while True:
+            started_at = time.monotonic()
+            try:
+                async with asyncio.timeout(self._window_seconds - self._waited):
+                    message = await self._receive()
+            except TimeoutError:
+                self._end_window()
+                continue
+            self._waited += time.monotonic() - started_at
+            if self._waited >= self._window_seconds:
+                self._end_window()
+            return message
+
+    def _end_window(self) -> None:
+        if self._in_window < MIN_BYTES_PER_WINDOW:
+            raise Refusal(
+                "body-timeout", f"{self._in_window} bytes in {self._window_seconds:g} seconds"
+            )
+        self._waited = 0.0
+        self._in_window = 0
+
+    def _count(self, message: HTTPRequestEvent) -> None:
+        size = len(message["body"])
+        self._bytes += size
+        self._in_window += size
+        self._small_chunks += size < SMALL_CHUNK_BYTES
+        self.complete = not message.get("more_body", False)
+        if self._bytes > self._limit:
+            raise Refusal("body-too-large", f"at most {self._limit} bytes are taken")
+        if self._small_chunks > MAX_SMALL_CHUNKS:
+            raise Refusal("body-too-large", f"more than {MAX_SMALL_CHUNKS} small chunks")
+
+
+def _request_id(headers: Headers) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return new_id("req")
+
+
+def _declared_length(headers: Headers) -> int | None:
+    given = {value for name, value in headers if name == b"content-length"}
+    chunked = any(name == b"transfer-encoding" for name, _ in headers)
+    if not given:
+        return None if chunked else 0
+    text = next(iter(given))
+    if len(given) > 1 or chunked or not text.isdigit() or len(text) > 18:
+        raise Refusal("bad-request", "Content-Length can't be used")
+    return int(text)
+
+
+async def _answer(refusal: Refusal, request_id: str, headers: Headers, send: Send) -> None:
+    accepted = next((value for name, value in headers if name == b"accept-language"), b"")
+    body = refusal.body(request_id, language_of(accepted.decode("latin-1")))
+    fields = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": fields})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,33 @@
+"""Pages: the two parameters of every list."""
+
+import re
+from typing import Annotated
+
+from litestar.params import Parameter
+
+from tunery_server.ids import is_id
+from tunery_server.problems import Refusal, quote
+
+Limit = Annotated[int, Parameter(ge=1, le=100, description="Items of one page.")]
+After = Annotated[
+    str | None, Parameter(max_length=128, description="The `last_id` of the page before.")
+]
+SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+def check_after(after: str | None, prefix: str | None) -> None:
+    """Refuse what is no id of this kind; without a prefix, what is no name.
+
+    Raises:
+        Refusal: invalid-pagination.
+    """
+    if after is None:
+        return
+    usable = is_id(after, prefix) if prefix is not None else is_slug(after)
+    if not usable:
+        raise Refusal("invalid-pagination", f"after is {quote(after)}")
+
+
+def is_slug(name: str) -> bool:
+    """Return whether a text can be the name of a model or a deployment."""
+    return SLUG.fullmatch(name) is not None

@@ -1,0 +1,39 @@
+"""Routes, one module per resource: thin, they judge a request, write desired rows, and answer."""
+
+from litestar.handlers import HTTPRouteHandler
+
+from tunery_server.routes import (
+    base_models,
+    datasets,
+    deployments,
+    evaluate,
+    events,
+    files,
+    finetune,
+    health,
+    jobs,
+    models,
+    predict,
+    problems,
+    schema,
+)
+
+
+def all_handlers() -> list[HTTPRouteHandler]:
+    """Return every handler of the service."""
+    modules = (
+        health,
+        problems,
+        schema,
+        files,
+        datasets,
+        base_models,
+        finetune,
+        evaluate,
+        jobs,
+        events,
+        models,
+        deployments,
+        predict,
+    )
+    return [handler for module in modules for handler in module.HANDLERS]

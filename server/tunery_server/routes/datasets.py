@@ -1,0 +1,169 @@
+"""Datasets: what is registered here is ingested by a job."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from litestar import Response, delete, get, post
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import Dataset, DatasetSpec, FieldError, Page, Report, SplitSpec
+from tunery_server.answers import Wait, answer, from_bytes, watched
+from tunery_server.db.columns import now
+from tunery_server.db.queries import datasets, files, jobs
+from tunery_server.idempotency import Created, create
+from tunery_server.ids import is_id, new_id
+from tunery_server.pagination import After, Limit, check_after
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+
+REPORT = "report.json"
+_TOLERANCE = 1e-6  # of the sum of the shares
+
+
+@post("/datasets", status_code=202, operation_id="create_dataset")
+async def register(request: Request, data: DatasetSpec) -> Response[Dataset]:
+    """Register a dataset; the same name again is the next version."""
+    _check_split(data.split)
+    file_ids = _file_ids(data)
+
+    async def make(connection: AsyncConnection) -> Created[Dataset]:
+        for file_id in file_ids:
+            if not is_id(file_id, "file") or not await files.get(
+                connection, request.project, file_id
+            ):
+                raise Refusal("not-found", f"there is no file {quote(file_id)}")
+        folded = data.name.casefold()[:256]
+        parent = await datasets.newest(connection, request.project, folded)
+        if parent is not None and parent.name != data.name:
+            raise Refusal("name-taken", f"{quote(parent.name)} exists")
+        dataset_id, job_id = new_id("ds"), new_id("job")
+        dataset = await datasets.add(
+            connection,
+            id=dataset_id,
+            project=request.project,
+            name=data.name,
+            name_folded=folded,
+            version=parent.version + 1 if parent else 1,
+            parent=parent.id if parent else None,
+            task=data.task,
+            spec=data,
+            job=job_id,
+            created_at=now(),
+        )
+        await jobs.add(
+            connection,
+            job_id=job_id,
+            project=request.project,
+            kind="ingest",
+            spec=msgspec.to_builtins(data),
+            dataset=dataset_id,
+        )
+        return Created(content=dataset, status=202, location=f"/datasets/{dataset_id}")
+
+    return await create(request, Dataset, make)
+
+
+@get("/datasets", operation_id="list_datasets")
+async def list_all(
+    request: Request,
+    limit: Limit = 20,
+    after: After = None,
+    status: Literal["validating", "ready", "rejected"] | None = None,
+    name: str | None = None,
+) -> Response[Page[Dataset]]:
+    """List datasets, newest first."""
+    check_after(after, "ds")
+    async with request.services.database.read() as connection:
+        page = await datasets.list_page(
+            connection, request.project, limit=limit, after=after, status=status, name=name
+        )
+    return answer(page)
+
+
+@get("/datasets/{dataset_id:str}", operation_id="get_dataset")
+async def show(request: Request, dataset_id: str, wait: Wait = 0) -> Response[Dataset]:
+    """Return a dataset; with `wait` and If-None-Match, at its next change."""
+
+    async def fetch() -> Dataset:
+        return await _find(request, dataset_id)
+
+    return await watched(request, dataset_id, fetch, wait)
+
+
+@delete("/datasets/{dataset_id:str}", operation_id="delete_dataset")
+async def remove(request: Request, dataset_id: str) -> None:
+    """Delete a dataset; models that were trained on it stay."""
+    await _find(request, dataset_id)
+    async with request.services.database.write() as connection:
+        row = await datasets.row_of(connection, request.project, dataset_id)
+        if row is not None and row.status == "validating":
+            raise Refusal("dataset-in-use", f"{dataset_id} is being made; cancel {row.job}")
+        if await jobs.uses_dataset(connection, dataset_id):
+            raise Refusal("dataset-in-use", f"a job that has not ended needs {dataset_id}")
+        artifact = await datasets.remove(connection, request.project, dataset_id)
+    if artifact is not None:
+        await request.services.artifacts.remove(artifact)
+
+
+@get("/datasets/{dataset_id:str}/report", operation_id="get_dataset_report")
+async def report(request: Request, dataset_id: str) -> Response[Report]:
+    """Return everything that the ingest found, also where it rejected the dataset."""
+    row = await row_or_404(request, dataset_id)
+    if row.status == "validating":
+        raise Refusal("dataset-not-ready", f"{dataset_id} is being validated by {row.job}")
+    if row.artifact is None:
+        raise Refusal("not-found", f"{dataset_id} has no report; see its error")
+    folder = await request.services.artifacts.fetch(row.artifact)
+    return from_bytes(await asyncio.to_thread((folder / REPORT).read_bytes), Report)
+
+
+async def row_or_404(request: Request, dataset_id: str) -> Row[tuple[object, ...]]:
+    """Return a dataset's row.
+
+    Raises:
+        Refusal: dataset-not-found.
+    """
+    if is_id(dataset_id, "ds"):
+        async with request.services.database.read() as connection:
+            row = await datasets.row_of(connection, request.project, dataset_id)
+        if row is not None:
+            return row
+    raise unknown(dataset_id)
+
+
+def unknown(dataset_id: str) -> Refusal:
+    """Return the refusal of an id that names nothing."""
+    return Refusal("dataset-not-found", f"there is no dataset {quote(dataset_id)}")
+
+
+async def _find(request: Request, dataset_id: str) -> Dataset:
+    if is_id(dataset_id, "ds"):
+        async with request.services.database.read() as connection:
+            dataset = await datasets.get(connection, request.project, dataset_id)
+        if dataset is not None:
+            return dataset
+    raise unknown(dataset_id)
+
+
+def _file_ids(spec: DatasetSpec) -> list[str]:
+    if (spec.file is None) == (spec.files is None):
+        message = "give exactly one of file and files"
+        error = FieldError(code="schema-violation", message=message, pointer="/file")
+        raise Refusal("schema-violation", message, errors=[error])
+    if spec.files is None:
+        return [spec.file or ""]
+    parts = (spec.files.train, spec.files.test, spec.files.validation)
+    return [part for part in parts if part is not None]
+
+
+def _check_split(split: SplitSpec) -> None:
+    total = split.train + split.validation + split.test
+    if abs(total - 1.0) > _TOLERANCE:
+        raise Refusal("invalid-split", f"the shares sum to {total:g}")
+    if min(split.train, split.test) <= 0:
+        raise Refusal("invalid-split", "train and test must have a share")
+
+
+HANDLERS = [register, list_all, show, remove, report]

@@ -1,0 +1,109 @@
+"""Deployments: what a name should serve. The supervisor loads it beside the old one and flips."""
+
+from litestar import Response, delete, get, post, put
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import Deployment, DeploymentSpec, Page
+from tunery_server.answers import Wait, answer, encode, etag_of, names, watched
+from tunery_server.db.queries import deployments
+from tunery_server.engines import NEWS_PREFIX
+from tunery_server.pagination import After, Limit, check_after, is_slug
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+from tunery_server.routes.targets import find_target, one_target
+
+
+@get("/deployments", operation_id="list_deployments")
+async def list_all(
+    request: Request, limit: Limit = 20, after: After = None
+) -> Response[Page[Deployment]]:
+    """List deployments, without their histories."""
+    check_after(after, None)
+    async with request.services.database.read() as connection:
+        page = await deployments.list_page(connection, request.project, limit=limit, after=after)
+    return answer(page)
+
+
+@get("/deployments/{name:str}", operation_id="get_deployment")
+async def show(request: Request, name: str, wait: Wait = 0) -> Response[Deployment]:
+    """Return a deployment; with `wait` and If-None-Match, at its next change."""
+    if not is_slug(name):
+        raise _unknown(name)
+
+    async def fetch() -> Deployment:
+        async with request.services.database.read() as connection:
+            return await _find(connection, request.project, name)
+
+    return await watched(request, f"{NEWS_PREFIX}{request.project}/{name}", fetch, wait)
+
+
+@put("/deployments/{name:str}", status_code=202, operation_id="put_deployment")
+async def deploy(request: Request, name: str, data: DeploymentSpec) -> Response[Deployment]:
+    """Let a name serve a version; a later PUT supersedes one in progress."""
+    if not is_slug(name):
+        raise Refusal("invalid-name", f"{quote(name)}: use lower-case letters, digits and . _ -")
+    one_target(data.version, data.checkpoint)
+    async with request.services.database.write() as connection:
+        await _check_match(request, connection, name)
+        await find_target(connection, request.project, data.version, data.checkpoint)
+        return await _put(request, connection, name, data)
+
+
+@delete("/deployments/{name:str}", status_code=202, operation_id="delete_deployment")
+async def remove(request: Request, name: str) -> Response[Deployment]:
+    """Stop serving under a name; its history stays."""
+    if not is_slug(name):
+        raise _unknown(name)
+    async with request.services.database.write() as connection:
+        await _find(connection, request.project, name)
+        await _check_match(request, connection, name)
+        return await _put(request, connection, name, None)
+
+
+@post("/deployments/{name:str}/rollback", status_code=202, operation_id="rollback_deployment")
+async def rollback(request: Request, name: str) -> Response[Deployment]:
+    """Serve again what was ready here before."""
+    if not is_slug(name):
+        raise _unknown(name)
+    async with request.services.database.write() as connection:
+        current = (await _find(connection, request.project, name)).desired
+        target = current.version or current.checkpoint or ""
+        earlier = await deployments.last_other(connection, request.project, name, target)
+        if earlier is None:
+            raise Refusal("no-earlier-version", f"{name} has served nothing but {target or 'this'}")
+        await find_target(connection, request.project, earlier.version, earlier.checkpoint)
+        return await _put(request, connection, name, earlier)
+
+
+async def _put(
+    request: Request, connection: AsyncConnection, name: str, desired: DeploymentSpec | None
+) -> Response[Deployment]:
+    await deployments.put(connection, request.project, name, desired)
+    deployment = await _find(connection, request.project, name)
+    await connection.commit()
+    request.services.news.wake()
+    headers = {"ETag": etag_of(encode(deployment)), "Location": f"/deployments/{name}"}
+    return answer(deployment, status=202, headers=headers)
+
+
+async def _check_match(request: Request, connection: AsyncConnection, name: str) -> None:
+    condition = request.headers.get("if-match")
+    if condition is None:
+        return
+    deployment = await deployments.get(connection, request.project, name)
+    if deployment is None or not names(condition, etag_of(encode(deployment))):
+        raise Refusal("etag-mismatch", f"{name} is not what If-Match names")
+
+
+async def _find(connection: AsyncConnection, project: str, name: str) -> Deployment:
+    deployment = await deployments.get(connection, project, name)
+    if deployment is None:
+        raise _unknown(name)
+    return deployment
+
+
+def _unknown(name: str) -> Refusal:
+    return Refusal("deployment-not-found", f"there is no deployment {quote(name)}")
+
+
+HANDLERS = [list_all, show, deploy, remove, rollback]

@@ -1,0 +1,108 @@
+"""Evaluations: asked for as a job, read as measured facts."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import EvaluateSpec, Evaluation, Job, Page
+from tunery_server.answers import answer
+from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
+from tunery_server.idempotency import Created, create
+from tunery_server.ids import is_id, new_id
+from tunery_server.pagination import After, Limit, check_after
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+from tunery_server.routes.datasets import unknown
+from tunery_server.routes.finetune import check_queue
+from tunery_server.routes.targets import find_target, one_target
+
+
+@post("/evaluate", status_code=202, operation_id="evaluate")
+async def start(request: Request, data: EvaluateSpec) -> Response[Job]:
+    """Queue an evaluation through the runtime that would serve the version."""
+    one_target(data.version, data.checkpoint)
+    if data.split == "train" and not data.allow_train:
+        raise Refusal("split-not-held-out", "the model was trained on split train")
+    if not is_id(data.dataset, "ds"):
+        raise unknown(data.dataset)
+
+    async def make(connection: AsyncConnection) -> Created[Job]:
+        await find_target(connection, request.project, data.version, data.checkpoint)
+        dataset = await datasets.row_of(connection, request.project, data.dataset)
+        if dataset is None:
+            raise unknown(data.dataset)
+        if dataset.status != "ready":
+            raise Refusal("dataset-not-ready", f"{data.dataset} is {dataset.status}")
+        await _check_labels(connection, request.project, data, dataset)
+        await check_queue(connection, request.project)
+        job = await jobs.add(
+            connection,
+            job_id=new_id("job"),
+            project=request.project,
+            kind="evaluate",
+            spec=msgspec.to_builtins(data),
+            dataset=data.dataset,
+        )
+        return Created(content=job, status=202, location=f"/jobs/{job.id}")
+
+    return await create(request, Job, make)
+
+
+@get("/evaluations", operation_id="list_evaluations")
+async def list_all(
+    request: Request,
+    limit: Limit = 20,
+    after: After = None,
+    dataset: str | None = None,
+    version: str | None = None,
+) -> Response[Page[Evaluation]]:
+    """List evaluations, newest first."""
+    check_after(after, "eval")
+    async with request.services.database.read() as connection:
+        page = await evaluations.list_page(
+            connection, request.project, limit=limit, after=after, dataset=dataset, version=version
+        )
+    return answer(page)
+
+
+@get("/evaluations/{evaluation_id:str}", operation_id="get_evaluation")
+async def show(request: Request, evaluation_id: str) -> Response[Evaluation]:
+    """Return an evaluation."""
+    if is_id(evaluation_id, "eval"):
+        async with request.services.database.read() as connection:
+            evaluation = await evaluations.get(connection, request.project, evaluation_id)
+        if evaluation is not None:
+            return answer(evaluation)
+    raise Refusal("evaluation-not-found", f"there is no evaluation {quote(evaluation_id)}")
+
+
+async def _check_labels(
+    connection: AsyncConnection, project: str, spec: EvaluateSpec, dataset: Row[Any]
+) -> None:
+    labels = await _labels(connection, project, spec)
+    if labels is None:
+        return
+    strange = sorted(set(dataset.labels or []) - set(labels))
+    if strange:
+        shown = ", ".join(quote(label) for label in strange[:5])
+        raise Refusal("label-mismatch", f"the model does not know {len(strange)}: {shown}")
+
+
+async def _labels(
+    connection: AsyncConnection, project: str, spec: EvaluateSpec
+) -> list[str] | None:
+    if spec.version is not None:
+        version = await models.row_of(connection, project, spec.version)
+        return version.labels if version is not None else None
+    checkpoint = await checkpoints.row_of(connection, project, spec.checkpoint or "")
+    trained = None if checkpoint is None else await jobs.get(connection, project, checkpoint.job)
+    if trained is None:
+        return None
+    dataset = await datasets.get(connection, project, str(trained.spec.get("dataset")))
+    return dataset.labels if dataset is not None else None
+
+
+HANDLERS = [start, list_all, show]

@@ -1,0 +1,96 @@
+"""Fine-tunes: everything that can be judged before a device is free is judged here."""
+
+import msgspec
+from litestar import Response, post
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import FieldError, FinetuneSpec, Job
+from tunery_server.db.queries import datasets, jobs
+from tunery_server.idempotency import Created, create
+from tunery_server.ids import is_id, new_id
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+from tunery_server.routes.datasets import unknown
+
+MAX_QUEUED = 50  # jobs of one project
+
+
+@post("/finetune", status_code=202, operation_id="finetune")
+async def start(request: Request, data: FinetuneSpec) -> Response[Job]:
+    """Queue a fine-tune; on success it registers the next version of its model."""
+    _check_model(request, data)
+    if not is_id(data.dataset, "ds"):
+        raise unknown(data.dataset)
+
+    async def make(connection: AsyncConnection) -> Created[Job]:
+        dataset = await datasets.row_of(connection, request.project, data.dataset)
+        _check_dataset(data, dataset)
+        await check_queue(connection, request.project)
+        job = await jobs.add(
+            connection,
+            job_id=new_id("job"),
+            project=request.project,
+            kind="finetune",
+            spec=msgspec.to_builtins(data),
+            dataset=data.dataset,
+            priority=data.priority,
+        )
+        return Created(content=job, status=202, location=f"/jobs/{job.id}")
+
+    return await create(request, Job, make)
+
+
+async def check_queue(connection: AsyncConnection, project: str) -> None:
+    """Refuse a job that would wait behind too many of the same project.
+
+    Raises:
+        Refusal: too-many-queued-jobs.
+    """
+    if await jobs.queued_count(connection, project) >= MAX_QUEUED:
+        raise Refusal("too-many-queued-jobs", f"{MAX_QUEUED} jobs wait", retry_after=30)
+
+
+def _check_model(request: Request, spec: FinetuneSpec) -> None:
+    base_models = request.services.base_models
+    if not base_models.knows(spec.base_model):
+        allowed = ", ".join(base_models.ids())
+        raise _refusal(
+            "unknown-base-model", "/base_model", f"{quote(spec.base_model)} is not one of {allowed}"
+        )
+    asked = spec.hyperparameters
+    positions = base_models.max_positions(spec.base_model)
+    if asked.max_length != "auto" and positions is not None and asked.max_length > positions:
+        raise _refusal(
+            "max-length-exceeds-model",
+            "/hyperparameters/max_length",
+            f"{asked.max_length} tokens; {spec.base_model} takes {positions}",
+        )
+    on_cpu = all(slot == "cpu" for slot in request.services.settings.device_slots)
+    if asked.precision == "fp16" and on_cpu:
+        raise _refusal(
+            "unsupported-precision", "/hyperparameters/precision", "a CPU does not train in fp16"
+        )
+
+
+def _check_dataset(spec: FinetuneSpec, dataset: Row[tuple[object, ...]] | None) -> None:
+    if dataset is None:
+        raise unknown(spec.dataset)
+    if dataset.status != "ready":
+        raise Refusal("dataset-not-ready", f"{spec.dataset} is {dataset.status}")
+    batch_size = spec.hyperparameters.batch_size
+    rows = (dataset.splits or {}).get("train", 0)
+    if batch_size != "auto" and batch_size > rows:
+        raise _refusal(
+            "batch-exceeds-dataset",
+            "/hyperparameters/batch_size",
+            f"{batch_size} examples a batch; the training split has {rows}",
+        )
+
+
+def _refusal(code: str, pointer: str, message: str) -> Refusal:
+    error = FieldError(code=code, message=message[:300], pointer=pointer)
+    return Refusal(code, message[:300], errors=[error])
+
+
+HANDLERS = [start]

@@ -1,0 +1,92 @@
+"""Predictions: the hot path. No query, no copy of a text that is not needed."""
+
+import asyncio
+from typing import Annotated
+
+from litestar import Response, post
+from litestar.params import Parameter
+
+from tunery.types import (
+    MAX_INPUTS,
+    MAX_TEXT_CHARACTERS,
+    FieldError,
+    PredictRequest,
+    PredictResponse,
+)
+from tunery_server.answers import answer
+from tunery_server.engines import ClientGone
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+
+MAX_TIMEOUT_MS = 600_000
+
+
+@post("/predict", status_code=200, operation_id="predict", opt={"scope": "predict"})
+async def predict(
+    request: Request,
+    data: PredictRequest,
+    timeout_ms: Annotated[
+        str | None,
+        Parameter(header="X-Request-Timeout-Ms", description="Deadline, 1 to 600000."),
+    ] = None,
+) -> Response[PredictResponse]:
+    """Answer texts in the order asked, all from one version."""
+    check_inputs(data.inputs)
+    timeout_seconds = _timeout_ms(timeout_ms, request.services.settings.predict_timeout_ms) / 1000
+    gone = asyncio.ensure_future(_hang_up(request))
+    try:
+        version, predictions = await request.services.engines.predict(
+            request.project, data, timeout_seconds=timeout_seconds, gone=gone
+        )
+    except ClientGone:
+        raise Refusal("incomplete-body", "the client has gone") from None
+    finally:
+        gone.cancel()
+    return answer(
+        PredictResponse(
+            model=data.model,
+            version=version,
+            request_id=request.request_id,
+            predictions=predictions,
+        )
+    )
+
+
+def check_inputs(inputs: list[str]) -> None:
+    """Refuse what no engine needs to see.
+
+    Raises:
+        Refusal: 413 for too much, 422 for nothing.
+    """
+    if not inputs:
+        raise _refusal("empty-batch", "/inputs", "there are no inputs")
+    if len(inputs) > MAX_INPUTS:
+        raise _refusal("batch-too-large", "/inputs", f"{len(inputs)} inputs")
+    for i, text in enumerate(inputs):
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise _refusal("text-too-large", f"/inputs/{i}", f"{len(text)} characters")
+        if not text or text.isspace():
+            raise _refusal("empty-text", f"/inputs/{i}", f"input {i} has no text")
+
+
+def _refusal(code: str, pointer: str, message: str) -> Refusal:
+    error = FieldError(code=code, message=message, pointer=pointer)
+    return Refusal(code, message, errors=[error])
+
+
+def _timeout_ms(given: str | None, default: int) -> int:
+    if given is None:
+        return default
+    if given.isascii() and given.isdecimal() and len(given) <= 6:
+        milliseconds = int(given)
+        if 1 <= milliseconds <= MAX_TIMEOUT_MS:
+            return milliseconds
+    raise Refusal("invalid-deadline", f"X-Request-Timeout-Ms is {quote(given)}")
+
+
+async def _hang_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+HANDLERS = [predict]

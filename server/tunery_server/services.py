@@ -1,0 +1,49 @@
+"""Services: what the handlers of one API worker share."""
+
+import asyncio
+
+from tunery_server.artifacts import Artifacts
+from tunery_server.auth import Keys
+from tunery_server.base_models import BaseModels
+from tunery_server.db.engine import Database
+from tunery_server.engines import Engines
+from tunery_server.news import News
+from tunery_server.settings import Settings
+
+MAX_STREAMS = 1000
+
+
+class Services:
+    """One worker's connections, and the little that it remembers."""
+
+    def __init__(self, settings: Settings, base_models: BaseModels) -> None:
+        self.settings = settings
+        self.base_models = base_models
+        self.database = Database(settings.database)
+        self.artifacts = Artifacts(settings.artifacts, settings.root)
+        self.news = News(settings.run_dir)
+        self.keys = Keys(self.database)
+        self.engines = Engines(self.database, self.news, settings.run_dir)
+        self.started = False  # once true, /health/ready no longer waits for deployments
+        self.streams = 0
+        self._draining = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is stopping."""
+        return self._draining.is_set()
+
+    def drain(self) -> None:
+        """Let everyone who waits answer now."""
+        self._draining.set()
+        self.news.tell_all()
+
+    async def open(self) -> None:
+        """Begin to listen for news."""
+        self.news.open()
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self.engines.close()
+        self.news.close()
+        await self.database.close()

@@ -1,0 +1,58 @@
+"""Wake-ups: a datagram from the API rings the bell, news go out to every API worker.
+
+A datagram may be lost; whoever waits also looks again every POLL_SECONDS.
+"""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+
+POLL_SECONDS = 2.0
+SUPERVISOR_SOCKET = "supervisor.sock"
+WORKER_SOCKETS = "api-*.sock"
+
+
+class Bell:
+    """Wakes all who wait, inside this process."""
+
+    def __init__(self) -> None:
+        self._ring = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        self._ring.set()
+        self._ring = asyncio.Event()
+
+    async def wait(self, timeout_seconds: float = POLL_SECONDS) -> None:
+        """Wait for the next ring, or for the poll that repairs a lost one."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ring.wait(), timeout_seconds)
+
+
+class Datagrams:
+    """The supervisor's end: rings the bell on every datagram, tells workers what has changed."""
+
+    def __init__(self, run_dir: Path, bell: Bell) -> None:
+        self._run_dir = run_dir
+        self._bell = bell
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(run_dir / SUPERVISOR_SOCKET))
+        asyncio.get_running_loop().add_reader(self._socket, self._receive)
+
+    def tell(self, changed: str) -> None:
+        """Tell every API worker that a resource has changed; one that is gone is no matter."""
+        for path in self._run_dir.glob(WORKER_SOCKETS):
+            with contextlib.suppress(OSError):
+                self._socket.sendto(changed.encode(), str(path))
+
+    def close(self) -> None:
+        """Stop listening."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _receive(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(256)
+        self._bell.ring()

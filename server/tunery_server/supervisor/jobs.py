@@ -1,0 +1,342 @@
+"""Jobs: one claimed attempt from its spec to its end.
+
+Execution is at-least-once, publication exactly-once: every write names the attempt, and what an
+attempt made is published in the transaction that moves the job along its edge.
+"""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Row
+
+from tunery.types import PROBLEMS, ErrorInfo, EventType, Resolved
+from tunery_server.db.columns import now
+from tunery_server.db.engine import Database
+from tunery_server.db.queries import jobs
+from tunery_server.settings import Settings
+from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.publish import Publisher
+from tunery_server.supervisor.specs import SpecImpossible, SpecWriter
+from tunery_trainer.protocol.events import (
+    AnyEvent,
+    CheckpointSaved,
+    Evaluated,
+    Failed,
+    Finetuned,
+    HyperparametersResolved,
+    Ingested,
+    Interrupted,
+    MetricLogged,
+    ProgressMade,
+    Rejected,
+    Started,
+    WarningRaised,
+)
+from tunery_trainer.protocol.specs import AnyRun
+
+logger = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 1.0  # metrics are committed once a second, not per step
+MAX_DEATHS = 3
+STALL_FACTOR = 10  # times the longest silence so far
+
+Outcome = Ingested | Rejected | Finetuned | Evaluated | Interrupted | Failed
+
+
+class Tell(Protocol):
+    """Tells API workers what has changed."""
+
+    def __call__(self, changed: str) -> None:
+        """Send the id of a resource."""
+        ...
+
+
+class StartChild(Protocol):
+    """Starts the child of an attempt, on a slot or off it."""
+
+    async def __call__(self, spec: Path, *, owner: str, log: Path, threads: int) -> Child:
+        """Return the running child."""
+        ...
+
+
+class JobRunner:
+    """Runs claimed attempts, and lets go of them when the user or the operator says so."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        nursery: Nursery,
+        specs: SpecWriter,
+        publisher: Publisher,
+        tell: Tell,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._nursery = nursery
+        self._specs = specs
+        self._publisher = publisher
+        self._tell = tell
+        self._children: dict[str, Child] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def release(self, job_id: str) -> None:
+        """Let go of a job's leash; the child saves and exits, or is killed in the end."""
+        child = self._children.get(job_id)
+        if child is not None:
+            task = asyncio.create_task(child.stop(self._settings.stop_seconds))
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+    def release_all(self) -> None:
+        """Let go of every job: the service stops."""
+        for job_id in list(self._children):
+            self.release(job_id)
+
+    async def run(
+        self, job: Row[Any], *, device: str, threads: int, start: StartChild | None = None
+    ) -> None:
+        """Run one claimed attempt to its end."""
+        self._tell(job.id)
+        work = self._settings.work_dir / f"{job.id}-{job.attempt}"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True, mode=0o700)
+        attempt = Attempt(job, self._database, self._publisher, self._tell, work)
+        try:
+            threads = int(_resolved_threads(job) or threads)
+            spec = await self._spec(job, work, attempt, device=device, threads=threads)
+            spec_path = work / "spec.json"
+            spec_path.write_bytes(msgspec.json.encode(spec))
+            log = self._settings.log_dir / job.id / f"attempt-{job.attempt}.log"
+            begin = start or self._start_plain
+            child = await begin(spec_path, owner=job.id, log=log, threads=threads)
+            self._children[job.id] = child
+            try:
+                if await attempt.is_wanted():
+                    outcome = await self._follow(child, attempt, threads)
+                else:
+                    child.release()
+                    outcome = await self._follow(child, attempt, threads)
+            finally:
+                self._children.pop(job.id, None)
+                child.kill()
+                code = await self._nursery.bury(child)
+            await attempt.end(outcome, code, child.log_tail())
+        except SpecImpossible as error:
+            await attempt.fail(error.code, str(error), None)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+            self._tell(job.id)
+            if job.dataset is not None:
+                self._tell(job.dataset)
+
+    async def _spec(
+        self, job: Row[Any], work: Path, attempt: "Attempt", *, device: str, threads: int
+    ) -> AnyRun:
+        async with self._database.read() as connection:
+            if job.kind == "ingest":
+                return await self._specs.ingest(connection, job, work)
+            if job.kind == "evaluate":
+                return await self._specs.evaluate(connection, job, work, threads=threads)
+            resume_from, damaged = await self._specs.last_whole_checkpoint(connection, job)
+            spec = await self._specs.finetune(
+                connection, job, work, device=device, threads=threads, resume_from=resume_from
+            )
+        for checkpoint in damaged:
+            message = f"{checkpoint} is damaged; falling back to the one before"
+            await attempt.note("warning", {"code": "checkpoint-corrupt", "message": message})
+        return spec
+
+    async def _start_plain(self, spec: Path, *, owner: str, log: Path, threads: int) -> Child:
+        return await self._nursery.start(
+            ["tunery_trainer", str(spec)],
+            role="job",
+            owner=owner,
+            log=log,
+            variables={"OMP_NUM_THREADS": str(threads)},
+            niced=True,
+        )
+
+    async def _follow(self, child: Child, attempt: "Attempt", threads: int) -> Outcome | None:
+        """Consume events until the child is silent for ever; return its last word, if any."""
+        flusher = asyncio.create_task(attempt.flush_regularly(child))
+        longest_silence = 0.0
+        outcome: Outcome | None = None
+        events = child.events()
+        try:
+            while True:
+                patience = max(self._settings.stall_seconds, STALL_FACTOR * longest_silence)
+                began = time.monotonic()
+                try:
+                    event = await asyncio.wait_for(anext(events, None), patience)
+                except TimeoutError:
+                    attempt.stalled = True
+                    child.kill()
+                    return None
+                longest_silence = max(longest_silence, time.monotonic() - began)
+                if event is None:
+                    return outcome
+                if isinstance(event, Outcome):
+                    outcome = event
+                else:
+                    await attempt.take(event, threads)
+        finally:
+            flusher.cancel()
+            await asyncio.gather(flusher, return_exceptions=True)
+
+
+class Attempt:
+    """What one attempt has said and not yet committed, and how it ends."""
+
+    def __init__(
+        self, job: Row[Any], database: Database, publisher: Publisher, tell: Tell, work: Path
+    ) -> None:
+        self._job = job
+        self._database = database
+        self._publisher = publisher
+        self._tell = tell
+        self._work = work
+        self._events: list[tuple[EventType, dict[str, Any]]] = []
+        self._columns: dict[str, Any] = {}
+        self._lock = asyncio.Lock()
+        self._seal = "none"
+        self.stalled = False
+
+    async def is_wanted(self) -> bool:
+        """Return whether the job is still to run: it may have been cancelled while it started."""
+        async with self._database.read() as connection:
+            row = await jobs.row_of(connection, self._job.id)
+        return bool(row.status == "running" and row.attempt == self._job.attempt)
+
+    async def take(self, event: AnyEvent, threads: int) -> None:
+        """Keep one event for the next commit; a checkpoint is published at once."""
+        match event:
+            case Started(seal=seal):
+                self._seal = seal
+            case ProgressMade(progress=progress):
+                self._columns["progress"] = progress
+            case MetricLogged(step=step, values=values):
+                data = {"step": step, **msgspec.to_builtins(values)}
+                self._events.append(("metric", data))
+                if step == 1:
+                    await self.flush()
+            case HyperparametersResolved(resolved=resolved):
+                fixed = {"threads": Resolved(value=threads, source="auto:device")}
+                self._columns["resolved"] = {**resolved, **fixed}
+                await self.flush()
+            case WarningRaised(code=code, message=message):
+                self._events.append(("warning", {"code": code, "message": message}))
+            case CheckpointSaved():
+                await self.flush()
+                await self._publisher.checkpoint(self._job, event, self._work)
+                self._tell(self._job.id)
+            case _:
+                pass
+
+    async def note(self, kind: EventType, data: Mapping[str, Any]) -> None:
+        """Commit one event now."""
+        self._events.append((kind, dict(data)))
+        await self.flush()
+
+    async def flush(self) -> bool:
+        """Commit what is kept; return whether this attempt is still the live one."""
+        async with self._lock:
+            if not self._events and not self._columns:
+                return True
+            events, self._events = self._events, []
+            columns, self._columns = self._columns, {}
+            async with self._database.write() as connection:
+                alive = await jobs.record(
+                    connection, self._job.id, attempt=self._job.attempt, events=events, **columns
+                )
+        self._tell(self._job.id)
+        return alive
+
+    async def flush_regularly(self, child: Child) -> None:
+        """Commit once a second; a child whose attempt is no longer live is ended."""
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            if not await self.flush():
+                logger.warning("%s attempt %d was fenced", self._job.id, self._job.attempt)
+                child.kill()
+                return
+
+    async def end(self, outcome: Outcome | None, exit_code: int, log_tail: str) -> None:
+        """Move the job to where this attempt leaves it."""
+        await self.flush()
+        match outcome:
+            case Ingested():
+                await self._publisher.dataset(self._job, outcome, self._work)
+            case Rejected():
+                await self._publisher.rejection(self._job, outcome, self._work)
+            case Finetuned():
+                await self._publisher.version(self._job, outcome, self._work, self._seal)
+            case Evaluated():
+                await self._publisher.evaluation(self._job, outcome)
+            case Failed(code=code, message=message):
+                await self.fail(code, message, log_tail)
+            case Interrupted():
+                await self._settle(died=False, code="", message="", log_tail=log_tail)
+            case None:
+                code = "stalled" if self.stalled else "worker-lost"
+                how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+                message = f"attempt {self._job.attempt} ended with {how}"
+                await self._settle(died=True, code=code, message=message, log_tail=log_tail)
+
+    async def fail(self, code: str, message: str, log_tail: str | None) -> None:
+        """End the job as failed, or as cancelled where that was asked for."""
+        error = error_info(code, message, log_tail)
+        async with self._database.write() as connection:
+            moved = await jobs.move(
+                connection, self._job.id, "failed", attempt=self._job.attempt, error=error
+            ) or await jobs.move(connection, self._job.id, "cancelled", attempt=self._job.attempt)
+            if moved:
+                await self._publisher.settle_unfinished(connection, self._job, error)
+
+    async def _stops(self) -> bool:
+        async with self._database.read() as connection:
+            row = await jobs.row_of(connection, self._job.id)
+        return row.status in ("pausing", "cancelling")
+
+    async def _settle(self, *, died: bool, code: str, message: str, log_tail: str) -> None:
+        """Cancelled or paused where that was asked for, else queued again or given up."""
+        job_id, attempt = self._job.id, self._job.attempt
+        deaths = self._job.deaths + (1 if died else 0)
+        if died and deaths >= MAX_DEATHS and not await self._stops():
+            tried = f"{message}; it was the death number {deaths}"
+            await self.fail("stalled" if self.stalled else "crash-loop", tried, log_tail)
+            return
+        async with self._database.write() as connection:
+            if await jobs.move(
+                connection, job_id, "cancelled", attempt=attempt, leaving=["cancelling"]
+            ):
+                error = error_info("job-error", "the ingest was cancelled", None)
+                await self._publisher.settle_unfinished(connection, self._job, error)
+                return
+            if await jobs.move(connection, job_id, "paused", attempt=attempt, leaving=["pausing"]):
+                return
+            if died:
+                data = {"code": code, "message": message}
+                await jobs.record(
+                    connection, job_id, attempt=attempt, events=[("warning", data)], deaths=deaths
+                )
+            wait = timedelta(seconds=4 ** (deaths - 1)) if died else timedelta(0)
+            await jobs.move(connection, job_id, "queued", attempt=attempt, not_before=now() + wait)
+
+
+def error_info(code: str, message: str, log_tail: str | None) -> ErrorInfo:
+    """Return an error with the hint of its code."""
+    known = PROBLEMS.get(code, PROBLEMS["job-error"])
+    return ErrorInfo(code=code, message=message, hint=known.hint, log_tail=log_tail)
+
+
+def _resolved_threads(job: Row[Any]) -> int | None:
+    fixed = job.resolved.get("threads")
+    return None if fixed is None else int(fixed.value)

@@ -1,0 +1,394 @@
+"""The supervisor's life: start, keep everything running, drain, end.
+
+tunery serve ── supervisor
+├─ api × N        on the socket that is bound here, so that a worker's death loses no backlog
+├─ train lane     a task per device slot: claim, run, claim
+├─ light lane     ingest and evaluation: never behind a fine-tune
+├─ reader         tokenizers
+├─ engines        see deployments.py
+└─ spares         see slots.py
+"""
+
+import asyncio
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row
+
+from tunery.types import JobStatus
+from tunery_server.artifacts import Artifacts
+from tunery_server.auth import ensure_admin_key
+from tunery_server.base_models import BaseModels
+from tunery_server.db.engine import Database
+from tunery_server.db.migrate import upgrade
+from tunery_server.db.queries import (
+    checkpoints,
+    datasets,
+    deployments,
+    files,
+    jobs,
+    keys,
+    models,
+    processes,
+)
+from tunery_server.db.states import LIVE
+from tunery_server.settings import LOOPBACK, Settings
+from tunery_server.supervisor.bell import Bell, Datagrams
+from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.deployments import Deployer
+from tunery_server.supervisor.engines import EngineStarter
+from tunery_server.supervisor.jobs import JobRunner, error_info
+from tunery_server.supervisor.proc import end_remains
+from tunery_server.supervisor.publish import Publisher
+from tunery_server.supervisor.slots import Slot
+from tunery_server.supervisor.specs import SpecWriter
+from tunery_trainer.protocol.specs import ReaderRun
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2048
+EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again would not help
+BIND_SECONDS = 3.0  # while a worker of a killed life still holds the port
+RESTART_SECONDS = 0.5  # before a dead API worker or reader is replaced
+MAX_SOCKET_PATH = 90  # a Unix socket's path holds 107 bytes, its name included
+
+
+class StartRefused(Exception):
+    """The service can't start like this; the message says what to do."""
+
+
+def serve(settings: Settings, environment: Mapping[str, str]) -> int:
+    """Run the service until it is told to stop; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.umask(0o077)
+    try:
+        lock = _lock_data_dir(settings)
+        listener = _bind(settings)
+    except StartRefused as error:
+        logger.error("%s", error)
+        return EXIT_CONFIG
+    try:
+        asyncio.run(Supervisor(settings, environment, listener).run())
+    except StartRefused as error:
+        logger.error("%s", error)
+        return EXIT_CONFIG
+    finally:
+        listener.close()
+        os.close(lock)
+    return 0
+
+
+class Supervisor:
+    """The parent of everything."""
+
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], listener: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._database = Database(settings.database)
+        self._artifacts = Artifacts(settings.artifacts, settings.root)
+        self._base_models = BaseModels(settings.base_models, settings.hub_cache)
+        self._nursery = Nursery(self._database, environment)
+        self._bell = Bell()
+        self._migrated = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._draining = False
+        self._workers: set[Child] = set()
+
+    async def run(self) -> None:
+        """Start, keep running, and drain when told to stop.
+
+        Raises:
+            StartRefused: the service must not start like this.
+        """
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop_signal)
+        _prepare_directories(self._settings)
+        # The workers import while the database is brought up to date; `go` lets them serve.
+        api = [self._keep(self._run_worker()) for _ in range(self._settings.workers)]
+        try:
+            await self._prepare()
+            await self._serve(api)
+        finally:
+            for task in api:
+                task.cancel()
+            await asyncio.gather(*api, return_exceptions=True)
+            await self._database.close()
+            shutil.rmtree(self._settings.run_dir, ignore_errors=True)
+
+    async def _serve(self, api: Sequence["asyncio.Task[None]"]) -> None:
+        datagrams = Datagrams(self._settings.run_dir, self._bell)
+        publisher = Publisher(self._database, self._artifacts)
+        writer = SpecWriter(self._settings, self._artifacts, self._base_models)
+        runner = JobRunner(
+            self._settings, self._database, self._nursery, writer, publisher, datagrams.tell
+        )
+        starter = EngineStarter(self._settings, self._nursery)
+        deployer = Deployer(self._database, self._artifacts, starter, self._bell, datagrams.tell)
+        await deployer.forget_last_life()
+        self._migrated.set()
+        logger.info("serving on http://%s:%d", *self._listener.getsockname()[:2])
+        slots = [self._slot(device) for device in self._settings.device_slots]
+        lanes = [
+            *(self._keep(self._train_lane(runner, slot)) for slot in slots),
+            *(self._keep(self._light_lane(runner)) for _ in range(self._settings.light_slots)),
+        ]
+        rest = [
+            self._keep(deployer.run()),
+            self._keep(self._run_reader()),
+            self._keep(self._control(runner, publisher, datagrams)),
+        ]
+        await self._stop.wait()
+        await self._drain(runner, api, lanes)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*(slot.close() for slot in slots))
+        datagrams.close()
+        logger.info("stopped")
+
+    async def _prepare(self) -> None:
+        """Bring everything to where this life can begin: no process of the last one is alive."""
+        await upgrade(self._database)
+        async with self._database.write() as connection:
+            await asyncio.to_thread(end_remains, await processes.all_rows(connection))
+            await processes.clear(connection)
+            for job in await jobs.live(connection):
+                target = _after_a_lost_life(job.status)
+                await jobs.move(connection, job.id, target, attempt=job.attempt)
+        async with self._database.read() as connection:
+            protected = await keys.count(connection) > 0
+        if not protected and self._settings.host not in LOOPBACK:
+            raise StartRefused(
+                f"no key protects {self._settings.host}: start once with --host 127.0.0.1, "
+                f"which writes {self._settings.root / 'admin.key'}"
+            )
+        await ensure_admin_key(self._database, self._settings.root)
+        await self._artifacts.prepare()
+        async with self._database.read() as connection:
+            named = {files.artifact(sha256) for sha256 in await files.sha256s(connection)}
+            for resource in (datasets, checkpoints, models):
+                named |= await resource.artifacts(connection)
+        await self._artifacts.sweep(named)
+
+    async def _run_worker(self) -> None:
+        """Keep one API worker alive."""
+        settings_path = self._settings.run_dir / "settings.json"
+        settings_path.write_bytes(msgspec.json.encode(self._settings))
+        descriptor = self._listener.fileno()
+        while not self._draining:
+            child = await self._nursery.spawn(
+                ["tunery_server.worker", str(settings_path), str(descriptor)],
+                log=self._settings.log_dir / "api.log",
+                pass_fds=[descriptor],
+            )
+            self._workers.add(child)
+            try:
+                await self._migrated.wait()
+                await self._nursery.record(child, role="api", owner="api")
+                child.say("go")
+                code = await self._nursery.bury(child)
+            except asyncio.CancelledError:
+                child.kill()
+                raise
+            finally:
+                self._workers.discard(child)
+            if not self._draining:
+                logger.warning("an API worker ended with code %d; it is replaced", code)
+                await asyncio.sleep(RESTART_SECONDS)
+
+    async def _run_reader(self) -> None:
+        """Keep the reader alive."""
+        work = self._settings.work_dir / "reader"
+        while True:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True, mode=0o700)
+            spec = ReaderRun(
+                work_dir=str(work),
+                socket=str(self._settings.run_dir / "reader.sock"),
+                base_models=self._base_models.directories(),
+                reads=[str(self._artifacts.readable("datasets"))],
+            )
+            (work / "spec.json").write_bytes(msgspec.json.encode(spec))
+            child = await self._nursery.start(
+                ["tunery_trainer", str(work / "spec.json")],
+                role="reader",
+                owner="reader",
+                log=self._settings.log_dir / "reader.log",
+                variables={"OMP_NUM_THREADS": "1"},
+            )
+            try:
+                code = await self._nursery.bury(child)
+            except asyncio.CancelledError:
+                child.kill()
+                await self._nursery.bury(child)
+                raise
+            logger.warning("the reader ended with code %d; it is replaced", code)
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _train_lane(self, runner: JobRunner, slot: Slot) -> None:
+        """Run one fine-tune after the other on a slot."""
+        while not self._draining:
+            job = await self._claim(jobs.TRAIN_KINDS)
+            if job is None:
+                slot.warm_up()
+                await self._bell.wait()
+                continue
+            threads = await self._train_threads()
+            await runner.run(job, device=slot.device, threads=threads, start=slot.start)
+
+    async def _light_lane(self, runner: JobRunner) -> None:
+        """Run one ingest or evaluation after the other."""
+        while not self._draining:
+            job = await self._claim(jobs.LIGHT_KINDS)
+            if job is None:
+                await self._bell.wait()
+                continue
+            await runner.run(job, device="cpu", threads=self._settings.thread_count)
+            self._bell.ring()
+
+    async def _control(self, runner: JobRunner, publisher: Publisher, datagrams: Datagrams) -> None:
+        """Carry out what users want of jobs: cancel, pause, resume."""
+        while True:
+            async with self._database.read() as connection:
+                unsettled = await jobs.unsettled(connection)
+            for job in unsettled:
+                target = _towards(job.desired, job.status)
+                async with self._database.write() as connection:
+                    moved = await jobs.move(
+                        connection, job.id, target, attempt=job.attempt, leaving=[job.status]
+                    )
+                    if moved and target == "cancelled":
+                        cancelled = error_info("job-error", "the job was cancelled", None)
+                        await publisher.settle_unfinished(connection, job, cancelled)
+                if moved and target in LIVE:
+                    runner.release(job.id)
+                datagrams.tell(job.id)
+                self._bell.ring()
+            await self._bell.wait()
+
+    async def _claim(self, kinds: Sequence[str]) -> Row[Any] | None:
+        async with self._database.write() as connection:
+            return await jobs.claim(connection, kinds)
+
+    async def _train_threads(self) -> int:
+        """Leave a core to serving while something is deployed."""
+        async with self._database.read() as connection:
+            serving = await deployments.count(connection) > 0
+        threads = self._settings.thread_count
+        return max(1, threads - 1) if serving else threads
+
+    async def _drain(
+        self,
+        runner: JobRunner,
+        api: Sequence["asyncio.Task[None]"],
+        lanes: Sequence["asyncio.Task[None]"],
+    ) -> None:
+        """Let accepted requests be answered and jobs be saved, within the drain time."""
+        logger.info("draining")
+        self._draining = True
+        self._bell.ring()
+        runner.release_all()
+        for worker in self._workers:
+            worker.release()
+        _, late = await asyncio.wait([*api, *lanes], timeout=self._settings.drain_seconds)
+        for task in late:
+            task.cancel()
+        for worker in list(self._workers):
+            worker.kill()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _on_stop_signal(self) -> None:
+        if self._stop.is_set():
+            logger.warning("stopped at once")
+            os._exit(1)  # a second signal: children die with their parent
+        self._stop.set()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run a part of the service; its unexpected end stops the service, loudly."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._on_part_done)
+        return task
+
+    def _on_part_done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a part of the service failed", exc_info=task.exception())
+            self._stop.set()
+
+    def _slot(self, device: str) -> Slot:
+        return Slot(
+            device,
+            self._nursery,
+            self._settings.log_dir,
+            threads=self._settings.thread_count,
+            warm=self._settings.spares > 0,
+        )
+
+
+def _after_a_lost_life(status: str) -> JobStatus:
+    if status == "running":
+        return "queued"
+    return "paused" if status == "pausing" else "cancelled"
+
+
+def _towards(desired: str, status: str) -> JobStatus:
+    if desired == "cancel":
+        return "cancelled" if status in ("queued", "paused") else "cancelling"
+    return "pausing" if desired == "pause" else "queued"
+
+
+def _prepare_directories(settings: Settings) -> None:
+    shutil.rmtree(settings.run_dir, ignore_errors=True)
+    shutil.rmtree(settings.work_dir, ignore_errors=True)
+    for directory in (settings.run_dir, settings.work_dir, settings.cache_dir, settings.log_dir):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _lock_data_dir(settings: Settings) -> int:
+    """Hold the data directory for as long as this process lives."""
+    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if len(str(settings.run_dir)) > MAX_SOCKET_PATH:
+        raise StartRefused(
+            f"{settings.root} is too long a path for Unix sockets; use a shorter one"
+        )
+    descriptor = os.open(settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(descriptor, 32).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise StartRefused(f"{settings.root} is in use by process {holder}") from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + BIND_SECONDS
+    while True:
+        try:
+            listener.bind((settings.host, settings.port))
+            break
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                listener.close()
+                address = f"{settings.host}:{settings.port}"
+                raise StartRefused(f"can't listen on {address}: {error.strerror}") from error
+            time.sleep(0.05)
+    listener.listen(BACKLOG)
+    return listener

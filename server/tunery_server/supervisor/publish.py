@@ -1,0 +1,291 @@
+"""Publication: what a child made becomes an artifact and a row, in that order, exactly once.
+
+The directory is verified and put in its place first; then one transaction names it and moves the
+job. An attempt that is no longer the live one changes no row, and what it put is removed.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import (
+    DeploymentSpec,
+    ErrorInfo,
+    EvaluateSpec,
+    Evaluation,
+    FinetuneSpec,
+    JobResult,
+)
+from tunery_server.artifacts import Artifacts
+from tunery_server.db.columns import now, stamp
+from tunery_server.db.engine import Database
+from tunery_server.db.queries import (
+    checkpoints,
+    datasets,
+    deployments,
+    evaluations,
+    jobs,
+    models,
+)
+from tunery_server.ids import new_id
+from tunery_trainer.protocol import manifest
+from tunery_trainer.protocol.events import (
+    CheckpointSaved,
+    Evaluated,
+    Finetuned,
+    Ingested,
+    Rejected,
+)
+
+
+class Superseded(Exception):
+    """The attempt is no longer the live one: its transaction is undone."""
+
+
+class Publisher:
+    """Publishes datasets, checkpoints, versions and evaluations."""
+
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    async def dataset(self, job: Row[Any], made: Ingested, work: Path) -> None:
+        """Publish a dataset: it is ready when its job has succeeded."""
+        key = await self._put(work / made.path, made.manifest_sha256, "datasets", "data")
+        async with self._database.write() as connection:
+            moved = await jobs.move(
+                connection,
+                job.id,
+                "succeeded",
+                attempt=job.attempt,
+                result=JobResult(dataset=job.dataset),
+            )
+            if moved:
+                await datasets.settle(
+                    connection,
+                    job.dataset,
+                    status="ready",
+                    columns=made.columns,
+                    splits=made.splits,
+                    labels=made.labels,
+                    fingerprint=made.fingerprint,
+                    warnings=made.warnings,
+                    artifact=key,
+                    manifest_sha256=made.manifest_sha256,
+                )
+        await self._unless(moved, key, job)
+
+    async def rejection(self, job: Row[Any], made: Rejected, work: Path) -> None:
+        """Publish the report of a file that was not acceptable."""
+        key = await self._put(work / made.path, made.manifest_sha256, "datasets", "data")
+        async with self._database.write() as connection:
+            moved = await jobs.move(
+                connection, job.id, "failed", attempt=job.attempt, error=made.error
+            )
+            if moved:
+                await datasets.settle(
+                    connection,
+                    job.dataset,
+                    status="rejected",
+                    warnings=made.warnings,
+                    errors=made.errors,
+                    error=made.error,
+                    artifact=key,
+                    manifest_sha256=made.manifest_sha256,
+                )
+        await self._unless(moved, key, job)
+
+    async def checkpoint(self, job: Row[Any], saved: CheckpointSaved, work: Path) -> None:
+        """Publish a checkpoint, then remove those that the spec does not keep."""
+        key = await self._put(work / saved.path, saved.manifest_sha256, "checkpoints", "ckpt")
+        checkpoint_id = key.partition("/")[2]
+        event = {"checkpoint": checkpoint_id, "step": saved.step, "best": saved.best}
+        async with self._database.write() as connection:
+            alive = await jobs.record(
+                connection, job.id, attempt=job.attempt, events=[("checkpoint", event)]
+            )
+            if alive:
+                await checkpoints.add(
+                    connection,
+                    id=checkpoint_id,
+                    project=job.project,
+                    job=job.id,
+                    step=saved.step,
+                    epoch=saved.epoch,
+                    metrics=saved.metrics,
+                    best=saved.best,
+                    bytes=saved.size_bytes,
+                    artifact=key,
+                    manifest_sha256=saved.manifest_sha256,
+                    created_at=now(),
+                )
+        if alive:
+            await self._prune(job)
+        else:
+            await self._artifacts.remove(key)
+
+    async def version(self, job: Row[Any], made: Finetuned, work: Path, seal: str) -> None:
+        """Register the next version, and start what the spec says should follow."""
+        spec = msgspec.convert(job.spec, FinetuneSpec)
+        key = await self._put(work / made.path, made.manifest_sha256, "versions", "ver")
+        try:
+            async with self._database.write() as connection:
+                await self._register(connection, job, spec, made, key, seal)
+        except Superseded:
+            await self._unless(False, key, job)
+
+    async def evaluation(self, job: Row[Any], made: Evaluated) -> None:
+        """Store the figures of an evaluation."""
+        spec = msgspec.convert(job.spec, EvaluateSpec)
+        async with self._database.write() as connection:
+            uses = await evaluations.uses(connection, spec.dataset, spec.split)
+            evaluation = Evaluation(
+                id=new_id("eval"),
+                version=spec.version,
+                checkpoint=spec.checkpoint,
+                dataset=spec.dataset,
+                split=spec.split,
+                rows=made.rows,
+                job=job.id,
+                runtime=made.runtime,
+                precision=made.precision,
+                metrics=made.metrics,
+                per_class=made.per_class,
+                confusion=made.confusion,
+                test_set_uses=uses + 1,
+                created_at=stamp(now()),
+            )
+            moved = await jobs.move(
+                connection,
+                job.id,
+                "succeeded",
+                attempt=job.attempt,
+                result=JobResult(
+                    version=spec.version, checkpoint=spec.checkpoint, evaluation=evaluation.id
+                ),
+            )
+            if moved:
+                await evaluations.add(connection, job.project, evaluation)
+        if not moved:
+            await self._cancel(job)
+
+    async def settle_unfinished(
+        self, connection: AsyncConnection, job: Row[Any], error: ErrorInfo
+    ) -> None:
+        """Reject the dataset of an ingest that ended without a report."""
+        if job.kind == "ingest":
+            await datasets.settle(connection, job.dataset, status="rejected", error=error)
+
+    async def _put(self, made: Path, manifest_sha256: str, folder: str, prefix: str) -> str:
+        await asyncio.to_thread(manifest.verify, made, manifest_sha256)
+        key = f"{folder}/{new_id(prefix)}"
+        await self._artifacts.put_directory(made, key)
+        return key
+
+    async def _unless(self, moved: bool, key: str, job: Row[Any]) -> None:
+        if not moved:
+            await self._artifacts.remove(key)
+            await self._cancel(job)
+
+    async def _cancel(self, job: Row[Any]) -> None:
+        # The child was done before it heard of the cancellation: nothing of it is published.
+        async with self._database.write() as connection:
+            await jobs.move(
+                connection, job.id, "cancelled", attempt=job.attempt, leaving=["cancelling"]
+            )
+
+    async def _register(
+        self,
+        connection: AsyncConnection,
+        job: Row[Any],
+        spec: FinetuneSpec,
+        made: Finetuned,
+        key: str,
+        seal: str,
+    ) -> None:
+        dataset = await datasets.row_of(connection, job.project, spec.dataset)
+        assert dataset is not None  # a dataset in use can't be deleted
+        best = await self._best_checkpoint(connection, job, made.best_step)
+        version = await models.register(
+            connection,
+            project=job.project,
+            model=spec.model,
+            task=dataset.task,
+            labels=dataset.labels,
+            base_model=spec.base_model,
+            dataset=dataset.id,
+            dataset_fingerprint=dataset.fingerprint,
+            job=job.id,
+            checkpoint=best,
+            bytes=made.size_bytes,
+            artifact=key,
+            manifest_sha256=made.manifest_sha256,
+            parity=made.parity,
+            seal=seal,
+            created_at=now(),
+        )
+        evaluate_job = None
+        if spec.then.evaluate and dataset.splits.get("test", 0) > 0:
+            evaluate_job = await self._queue_evaluation(
+                connection, job.project, version.version, dataset.id
+            )
+        if spec.then.deploy is not None:
+            # The user's desire, carried out when its time has come.
+            target = DeploymentSpec(version=version.version)
+            await deployments.put(connection, job.project, spec.then.deploy.name, target)
+        moved = await jobs.move(
+            connection,
+            job.id,
+            "succeeded",
+            attempt=job.attempt,
+            result=JobResult(version=version.version, checkpoint=best, evaluate_job=evaluate_job),
+            stop_reason=made.stop_reason,
+        )
+        if not moved:
+            raise Superseded
+
+    async def _queue_evaluation(
+        self, connection: AsyncConnection, project: str, version: str, dataset: str
+    ) -> str:
+        job_id = new_id("job")
+        spec = EvaluateSpec(version=version, dataset=dataset)
+        await jobs.add(
+            connection,
+            job_id=job_id,
+            project=project,
+            kind="evaluate",
+            spec=msgspec.to_builtins(spec),
+            dataset=dataset,
+        )
+        return job_id
+
+    async def _best_checkpoint(
+        self, connection: AsyncConnection, job: Row[Any], step: int
+    ) -> str | None:
+        rows = await checkpoints.rows_of_job(connection, job.project, job.id)
+        return next((row.id for row in rows if row.step == step), None)
+
+    async def _prune(self, job: Row[Any]) -> None:
+        kept = msgspec.convert(job.spec, FinetuneSpec).checkpoints
+        async with self._database.write() as connection:
+            rows = await checkpoints.rows_of_job(connection, job.project, job.id)
+            in_use = await deployments.in_use(connection)
+            best = [row.id for row in rows if row.best] + [row.id for row in _by_metric(job, rows)]
+            keep = {row.id for row in rows[: kept.keep_last]} | in_use
+            keep |= set(list(dict.fromkeys(best))[: kept.keep_best])
+            gone = [row for row in rows if row.id not in keep]
+            await checkpoints.remove(connection, [row.id for row in gone])
+        for row in gone:
+            await self._artifacts.remove(row.artifact)
+
+
+def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
+    stopping = msgspec.convert(job.spec, FinetuneSpec).hyperparameters.early_stopping
+    name = "macro_f1" if stopping is None else stopping.metric
+    if name == "loss":
+        return sorted(rows, key=lambda row: row.metrics.get("validation_loss") or float("inf"))
+    return sorted(rows, key=lambda row: -(row.metrics.get(name) or 0.0))

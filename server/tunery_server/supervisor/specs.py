@@ -1,0 +1,151 @@
+"""Specs: what a claimed job's row becomes for its child, every id resolved to a path."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tunery.types import DatasetSpec, EvaluateSpec, FinetuneSpec
+from tunery_server.artifacts import Artifacts
+from tunery_server.base_models import BaseModels, BaseModelUnusable
+from tunery_server.db.queries import checkpoints, datasets, files, models
+from tunery_server.settings import Settings
+from tunery_trainer.protocol import manifest
+from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
+
+
+class SpecImpossible(Exception):
+    """What the job needs is gone or unusable; trying again would not help."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SpecWriter:
+    """Turns rows into specs."""
+
+    def __init__(self, settings: Settings, artifacts: Artifacts, base_models: BaseModels) -> None:
+        self._settings = settings
+        self._artifacts = artifacts
+        self._base_models = base_models
+
+    async def ingest(self, connection: AsyncConnection, job: Row[Any], work: Path) -> IngestRun:
+        """Return the spec of an ingest."""
+        dataset = await datasets.row_of(connection, job.project, job.dataset)
+        if dataset is None:
+            raise SpecImpossible("dataset-not-found", f"{job.dataset} was deleted")
+        spec: DatasetSpec = dataset.spec
+        named: list[tuple[str | None, str | None]] = [(None, spec.file)]
+        if spec.files is not None:
+            named = [*msgspec.structs.asdict(spec.files).items()]
+        sources: list[SourceFile] = []
+        for split, file_id in named:
+            if file_id is None:
+                continue
+            file = await files.get(connection, job.project, file_id)
+            if file is None:
+                raise SpecImpossible("not-found", f"{file_id} was deleted")
+            path = await self._artifacts.fetch(files.artifact(file.sha256))
+            sources.append(SourceFile(path=str(path), media_type=file.media_type, split=split))
+        return IngestRun(
+            work_dir=str(work),
+            job=job.id,
+            dataset=dataset.id,
+            task=spec.task,
+            files=sources,
+            columns=spec.columns,
+            split=spec.split,
+            policies=spec.policies,
+            memory_bytes=self._settings.ingest_memory_bytes,
+        )
+
+    async def finetune(
+        self,
+        connection: AsyncConnection,
+        job: Row[Any],
+        work: Path,
+        *,
+        device: str,
+        threads: int,
+        resume_from: Path | None,
+    ) -> FinetuneRun:
+        """Return the spec of a fine-tune; it names train and validation, never the test split."""
+        spec = msgspec.convert(job.spec, FinetuneSpec)
+        dataset = await datasets.row_of(connection, job.project, spec.dataset)
+        if dataset is None or dataset.status != "ready":
+            raise SpecImpossible("dataset-not-ready", f"{spec.dataset} is not ready")
+        try:
+            base_model_dir = self._base_models.directory(spec.base_model)
+        except BaseModelUnusable as error:
+            raise SpecImpossible("unknown-base-model", str(error)) from error
+        folder = await self._artifacts.fetch(dataset.artifact)
+        cache = self._settings.cache_dir / dataset.id
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FinetuneRun(
+            work_dir=str(work),
+            job=job.id,
+            attempt=job.attempt,
+            task=dataset.task,
+            base_model=spec.base_model,
+            base_model_dir=str(base_model_dir),
+            train=str(folder / "train.parquet"),
+            validation=str(folder / "validation.parquet"),
+            labels=dataset.labels,
+            dataset_fingerprint=dataset.fingerprint,
+            hyperparameters=spec.hyperparameters,
+            checkpoints=spec.checkpoints,
+            device="cuda:0" if device.startswith("cuda") else device,
+            threads=threads,
+            cache_dir=str(cache),
+            resume_from=None if resume_from is None else str(resume_from),
+            resolved=job.resolved or None,
+        )
+
+    async def evaluate(
+        self, connection: AsyncConnection, job: Row[Any], work: Path, *, threads: int
+    ) -> EvaluateRun:
+        """Return the spec of an evaluation: the runtime that serves, on the rows of one split."""
+        spec = msgspec.convert(job.spec, EvaluateSpec)
+        dataset = await datasets.row_of(connection, job.project, spec.dataset)
+        if dataset is None or dataset.status != "ready":
+            raise SpecImpossible("dataset-not-ready", f"{spec.dataset} is not ready")
+        model = await model_row(connection, job.project, spec)
+        if model is None:
+            raise SpecImpossible("model-not-found", "the model was deleted")
+        folder = await self._artifacts.fetch(dataset.artifact)
+        return EvaluateRun(
+            work_dir=str(work),
+            job=job.id,
+            task=dataset.task,
+            model_dir=str(await self._artifacts.fetch(model.artifact)),
+            manifest_sha256=model.manifest_sha256,
+            rows=str(folder / f"{spec.split}.parquet"),
+            runtime="auto",
+            device="cpu",
+            threads=threads,
+        )
+
+    async def last_whole_checkpoint(
+        self, connection: AsyncConnection, job: Row[Any]
+    ) -> tuple[Path | None, list[str]]:
+        """Return the newest checkpoint that its manifest proves, and the ids of damaged ones."""
+        damaged: list[str] = []
+        for row in await checkpoints.rows_of_job(connection, job.project, job.id):
+            try:
+                path = await self._artifacts.fetch(row.artifact)
+                manifest.verify(path, row.manifest_sha256)
+            except (manifest.ArtifactCorrupt, OSError):
+                damaged.append(row.id)
+            else:
+                return path, damaged
+        return None, damaged
+
+
+async def model_row(connection: AsyncConnection, project: str, spec: Any) -> Row[Any] | None:
+    """Return the row of what a spec names: a version or a checkpoint."""
+    if spec.version is not None:
+        return await models.row_of(connection, project, spec.version)
+    return await checkpoints.row_of(connection, project, spec.checkpoint or "")

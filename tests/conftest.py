@@ -1,0 +1,16 @@
+"""What tests of every folder share."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of real data sets that stands beside the repository, never in it."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip(f"NOT TESTED: no real data sets in {folder / 'data'}; put them there")
+    return folder

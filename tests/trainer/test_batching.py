@@ -1,0 +1,185 @@
+"""The queue of an engine: order, budget, refusals, and what is dropped."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tunery_trainer.batching import Batches, Request, Row
+from tunery_trainer.failure import Refusal
+
+ROW: Row = np.array([0.0, 1.0], dtype=np.float32)
+
+
+class Asked:
+    """A request and how it ended."""
+
+    def __init__(self, *lengths: int, seconds: float = 60.0) -> None:
+        self.ends: list[str | None] = []
+        ids = [[1] * length for length in lengths]
+        self.request = Request(ids, time.monotonic() + seconds, self.ends.append)
+
+
+def batches(*, queue: int = 1000, batch: int = 1000) -> Batches:
+    return Batches(max_queue_tokens=queue, max_batch_tokens=batch)
+
+
+def lengths_of_next(queue: Batches) -> list[int]:
+    return [len(item.token_ids) for item in queue.next_batch() or []]
+
+
+def test_batches_are_first_in_first_out_under_the_padded_budget():
+    queue = batches(batch=12)
+    queue.submit(Asked(4, 4, 4, 5).request)
+    queue.submit(Asked(2).request)
+
+    # 4 + 4 + 4 fills it; the 5 starts another, and pads the 2.
+    assert lengths_of_next(queue) == [4, 4, 4]
+    assert lengths_of_next(queue) == [5, 2]
+
+
+def test_text_longer_than_the_budget_is_computed_alone():
+    queue = batches(batch=8)
+    queue.submit(Asked(20, 3).request)
+
+    assert lengths_of_next(queue) == [20]
+    assert lengths_of_next(queue) == [3]
+
+
+def test_request_spread_over_batches_ends_once_and_in_order():
+    queue = batches(batch=3)
+    asked = Asked(3, 3)
+    queue.submit(asked.request)
+
+    first = queue.next_batch()
+    queue.answer(first, [ROW])
+    ends_after_first = list(asked.ends)
+    second = queue.next_batch()
+    queue.answer(second, [ROW + 1])
+
+    assert ends_after_first == []
+    assert asked.ends == [None]
+    assert [row.tolist() for row in asked.request.rows] == [[0.0, 1.0], [1.0, 2.0]]
+
+
+def test_full_queue_refuses_at_once_and_holds_what_it_held():
+    queue = batches(queue=10)
+    queue.submit(Asked(6).request)
+
+    with pytest.raises(Refusal, match="overloaded"):
+        queue.submit(Asked(5).request)
+
+    assert queue.held_tokens == 6
+
+
+def test_request_larger_than_the_queue_is_taken_when_nothing_waits():
+    queue = batches(queue=10)
+
+    queue.submit(Asked(11).request)
+
+    assert queue.held_tokens == 11
+
+
+def test_tokens_are_held_until_they_are_answered():
+    queue = batches()
+    queue.submit(Asked(6).request)
+
+    batch = queue.next_batch()
+    held_while_computed = queue.held_tokens
+    queue.answer(batch, [ROW])
+
+    assert held_while_computed == 6
+    assert queue.held_tokens == 0
+
+
+def test_cancelled_request_gives_its_room_back_and_is_never_computed():
+    queue = batches(queue=10)
+    cancelled, other = Asked(10), Asked(10)
+    queue.submit(cancelled.request)
+    queue.cancel(cancelled.request)
+    queue.submit(other.request)
+
+    batch = queue.next_batch()
+
+    assert [item.request for item in batch] == [other.request]
+    assert cancelled.ends == []
+
+
+def test_request_cancelled_while_computed_leaves_nothing_held():
+    queue = batches(batch=3)
+    asked = Asked(3, 3)
+    queue.submit(asked.request)
+    batch = queue.next_batch()
+
+    queue.cancel(asked.request)
+    queue.answer(batch, [ROW])
+
+    assert queue.held_tokens == 0
+    assert asked.ends == []
+
+
+def test_expired_request_is_reported_and_never_computed():
+    queue = batches()
+    expired, other = Asked(4, seconds=-1), Asked(2)
+    queue.submit(expired.request)
+    queue.submit(other.request)
+
+    assert lengths_of_next(queue) == [2]
+    assert expired.ends == ["deadline-exceeded"]
+
+
+def test_failed_item_fails_its_request_alone():
+    queue = batches()
+    poisoned, fine = Asked(2, 2), Asked(2)
+    queue.submit(poisoned.request)
+    queue.submit(fine.request)
+
+    queue.answer(queue.next_batch(), [None, ROW, ROW])
+
+    assert poisoned.ends == ["internal-error"]
+    assert fine.ends == [None]
+    assert queue.held_tokens == 0
+
+
+def test_waiting_taker_wakes_for_work_and_for_the_end():
+    queue = batches()
+    taken: list[object] = []
+
+    def take() -> None:
+        while (batch := queue.next_batch()) is not None:
+            taken.append(len(batch))
+            queue.answer(batch, [ROW] * len(batch))
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    answered = threading.Event()
+    queue.submit(Request([[1]], time.monotonic() + 60, lambda _: answered.set()))
+    assert answered.wait(10)
+
+    queue.close()
+    taker.join(10)
+
+    assert taken == [1]
+    assert not taker.is_alive()
+
+
+def test_requests_of_many_threads_are_all_answered():
+    queue = batches(queue=10**6, batch=64)
+    ends: list[str | None] = []
+
+    def ask() -> None:
+        for _ in range(200):
+            queue.submit(Request([[1] * 3, [1]], time.monotonic() + 60, ends.append))
+
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    while len(ends) < 1600:
+        batch = queue.next_batch()
+        queue.answer(batch, [ROW] * len(batch))
+    for asker in askers:
+        asker.join(10)
+
+    assert ends == [None] * 1600
+    assert queue.held_tokens == 0

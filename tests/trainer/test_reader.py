@@ -1,0 +1,128 @@
+"""The reader on a real socket, with a tokenizer from a word list."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from wire_client import WireClient
+
+from tunery.types import Preview, PreviewRow
+from tunery_trainer import reader
+from tunery_trainer.protocol import wire
+from tunery_trainer.protocol.specs import ReaderRun
+
+WORDS = ["[UNK]", "[CLS]", "[SEP]", "i", "lost", "my", "card"]
+
+
+def write_tokenizer(directory: Path) -> None:
+    directory.mkdir()
+    vocabulary = {word: number for number, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    tokenizer.save(str(directory / "tokenizer.json"))
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[WireClient]:
+    write_tokenizer(tmp_path / "words")
+    (tmp_path / "scratch").mkdir()
+    spec = ReaderRun(
+        work_dir=str(tmp_path),
+        socket=str(tmp_path / "s" / "reader.sock"),
+        base_models={"words": str(tmp_path / "words"), "scratch": str(tmp_path / "scratch")},
+    )
+    released, listening = threading.Event(), threading.Event()
+    thread = threading.Thread(
+        target=reader.run, args=(spec, lambda _: listening.set(), released), daemon=True
+    )
+    thread.start()
+    assert listening.wait(20)
+    with WireClient(Path(spec.socket)) as connection:
+        yield connection
+    released.set()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def preview(*texts: str, base_model: str = "words", max_length: int = 6) -> wire.PreviewTexts:
+    return wire.PreviewTexts(
+        id=4,
+        base_model=base_model,
+        texts=list(texts),
+        labels=["lost"] * len(texts),
+        label_ids=[41] * len(texts),
+        max_length=max_length,
+    )
+
+
+def test_preview_shows_tokens_truncation_and_what_the_vocabulary_lacks(client):
+    reply = client.ask(preview("I lost my Karte", "i lost my card my card"))
+
+    assert reply == wire.Previewed(
+        id=4,
+        preview=Preview(
+            base_model="words",
+            max_length=6,
+            rows=[
+                PreviewRow(
+                    text="I lost my Karte",
+                    label="lost",
+                    label_id=41,
+                    tokens=["[CLS]", "i", "lost", "my", "[UNK]", "[SEP]"],
+                    truncated=False,
+                    unknown=1,
+                ),
+                PreviewRow(
+                    text="i lost my card my card",
+                    label="lost",
+                    label_id=41,
+                    tokens=["[CLS]", "i", "lost", "my", "card", "[SEP]"],
+                    truncated=True,
+                    unknown=0,
+                ),
+            ],
+            unknown_share=0.125,
+        ),
+    )
+
+
+def test_preview_follows_the_length_that_each_request_asks_for(client):
+    short = client.ask(preview("i lost my card", max_length=3))
+    long = client.ask(preview("i lost my card", max_length=64))
+
+    assert short.preview.rows[0].tokens == ["[CLS]", "i", "[SEP]"]
+    assert long.preview.rows[0].tokens == ["[CLS]", "i", "lost", "my", "card", "[SEP]"]
+
+
+def test_preview_of_nothing_is_empty(client):
+    assert client.ask(preview()).preview.rows == []
+
+
+@pytest.mark.parametrize(
+    ("base_model", "message"),
+    [
+        ("nobody", "there is no base model 'nobody'"),
+        ("scratch", "'scratch' has no tokenizer before training"),
+    ],
+)
+def test_base_model_without_a_tokenizer_is_refused(client, base_model, message):
+    assert client.ask(preview("i", base_model=base_model)) == wire.Refused(
+        id=4, code="unknown-base-model", message=message
+    )
+
+
+def test_impossible_length_is_refused_and_the_reader_lives_on(client):
+    assert client.ask(preview("i", max_length=0)).code == "internal-error"
+    assert client.ask(wire.Ping(id=5)) == wire.Pong(id=5, served=0)
+
+
+def test_prediction_is_refused(client):
+    message = wire.Predict(id=6, inputs=["i"], top_k=1, truncate=True, timeout_ms=1000)
+
+    assert client.ask(message).code == "bad-request"

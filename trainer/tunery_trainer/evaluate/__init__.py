@@ -1,0 +1,1 @@
+"""Evaluation: measured facts about a model, from the runtime that serves it."""

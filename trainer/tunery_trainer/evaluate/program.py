@@ -1,0 +1,93 @@
+"""Evaluate a model directory: the rows of one split through the runtime that would serve them.
+
+    python -m tunery_trainer spec.json          where the spec is an EvaluateRun
+
+Owns no figure: those are the task's.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tunery_trainer import runtimes
+from tunery_trainer.failure import Failure
+from tunery_trainer.model_files import ModelFacts, read_facts
+from tunery_trainer.padding import bucket_length
+from tunery_trainer.progress import ProgressMeter
+from tunery_trainer.protocol import manifest
+from tunery_trainer.protocol.events import AnyEvent, Evaluated, Interrupted
+from tunery_trainer.protocol.specs import EvaluateRun
+from tunery_trainer.tasks import task_named
+
+CHUNK_ROWS = 256  # of one call: of like length, and short enough to show progress between
+
+
+def run(
+    spec: EvaluateRun, emit: Callable[[AnyEvent], None], leash_released: Callable[[], bool]
+) -> None:
+    """Evaluate as the spec says; ends with the event Evaluated, or with Interrupted.
+
+    Raises:
+        Failure: a file of the model is corrupt, or the rows have labels that it does not know.
+    """
+    meter = ProgressMeter(emit)
+    meter.enter("loading")
+    model_dir = Path(spec.model_dir)
+    try:
+        manifest.verify(model_dir, spec.manifest_sha256)
+    except manifest.ArtifactCorrupt as error:
+        raise Failure("checkpoint-corrupt", str(error)) from error
+    facts = read_facts(model_dir)
+    texts, targets = _rows(Path(spec.rows), facts)
+    runtime = runtimes.load(model_dir, spec.runtime, device=spec.device, threads=spec.threads)
+    task = task_named(facts.task)
+
+    meter.enter("tokenising")
+    token_ids = task.encoder(model_dir, facts.max_length)(texts).ids
+
+    meter.enter("evaluating")
+    logits = np.zeros((len(texts), len(facts.labels)), dtype=np.float32)
+    done = 0
+    for indices in _chunks(token_ids):
+        logits[indices] = runtime.logits([token_ids[i] for i in indices])  # (B, C)
+        done += len(indices)
+        meter.stepped(
+            step=done, total_steps=len(texts), epoch=done / len(texts), examples=len(indices)
+        )
+        if leash_released():
+            emit(Interrupted(step=done))
+            return
+
+    scores = task.scores(logits, targets, facts.labels)
+    emit(
+        Evaluated(
+            rows=len(texts),
+            runtime=runtime.name,
+            precision=runtime.precision,
+            metrics=scores.metrics,
+            per_class=scores.per_class,
+            confusion=scores.confusion,
+        )
+    )
+
+
+def _rows(parquet: Path, facts: ModelFacts) -> tuple[list[str], NDArray[np.int64]]:
+    table = pq.read_table(parquet, columns=["text", "label"])
+    index = {label: i for i, label in enumerate(facts.labels)}
+    labels: list[str] = table.column("label").to_pylist()
+    unknown = sorted(set(labels) - index.keys())
+    if unknown:
+        raise Failure(
+            "label-mismatch",
+            f"{len(unknown)} labels of the rows are not among the model's {len(index)}, "
+            f"such as {unknown[0]!r}",
+        )
+    return table.column("text").to_pylist(), np.array([index[label] for label in labels], np.int64)
+
+
+def _chunks(token_ids: list[list[int]]) -> Iterator[list[int]]:
+    by_length = sorted(range(len(token_ids)), key=lambda i: -bucket_length(len(token_ids[i])))
+    return (by_length[i : i + CHUNK_ROWS] for i in range(0, len(by_length), CHUNK_ROWS))

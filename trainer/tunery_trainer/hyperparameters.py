@@ -1,0 +1,146 @@
+"""Hyperparameters: what `auto` becomes, by rules that the job echoes by name.
+
+Owns the rule table (RECIPES.md 4.2). Knows no tensors: rows, lengths and the base model's
+dimensions decide.
+"""
+
+import math
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tunery.types import EarlyStopping, Hyperparameters, Resolved
+from tunery_trainer.failure import Failure
+
+MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
+MICRO_BATCH_TOKENS = 16_384  # padded, of one forward pass; activations of MiniLM fit in 2 GB
+HEAD_MULTIPLIER = 10.0
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True):
+    """Every hyperparameter as a number: what the recipe reads."""
+
+    learning_rate: float
+    head_learning_rate: float
+    batch_size: int
+    epochs: int
+    max_steps: int | None
+    max_minutes: float | None
+    scheduler: Literal["linear", "cosine", "constant"]
+    warmup: float
+    optimizer: Literal["adamw"]
+    weight_decay: float
+    max_grad_norm: float
+    label_smoothing: float
+    dropout: float
+    max_length: int
+    gradient_accumulation_steps: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    seed: int
+    early_stopping: EarlyStopping | None
+    threads: int
+
+
+class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
+    """What the rules look at."""
+
+    lengths: NDArray[np.int32]  # tokens of the training rows, cut at `positions`
+    positions: int
+    hidden_size: int
+    layers: int
+    dropout: float
+    has_bf16: bool  # whether the device is one where bf16 is faster and safe
+    threads: int
+
+
+def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]:
+    """Return the value of every hyperparameter and where it comes from.
+
+    Raises:
+        Failure: max_length is more than the model's positions.
+    """
+    rows = len(found.lengths)
+    default = Hyperparameters()
+    resolved: dict[str, Resolved] = {}
+    for name in asked.__struct_fields__:
+        value = getattr(asked, name)
+        source = "default" if value == getattr(default, name) else "user"
+        resolved[name] = Resolved(value=msgspec.to_builtins(value), source=source)
+
+    def fill(name: str, value: float | str | None, rule: str) -> None:
+        if name not in resolved or resolved[name].value == "auto":
+            resolved[name] = Resolved(value=value, source=f"auto:{rule}")
+
+    fill("batch_size", min(_batch_size(rows), rows), "rows")
+    batch_size = _number(resolved, "batch_size")
+    rate, rule = _learning_rate(found.hidden_size, found.layers)
+    # Square-root scaling, for the large batches of large datasets.
+    fill("learning_rate", rate * math.sqrt(max(1.0, batch_size / 32)), rule)
+    fill(
+        "head_learning_rate",
+        _number(resolved, "learning_rate") * HEAD_MULTIPLIER,
+        "10x-learning-rate",
+    )
+    if asked.max_steps is not None:
+        epochs = math.ceil(asked.max_steps / math.ceil(rows / batch_size))
+        resolved["epochs"] = Resolved(value=epochs, source="auto:max_steps")
+    fill("epochs", _epochs(rows), "rows")
+    fill("dropout", found.dropout, "base-model")
+    fill("max_length", _max_length(found), "p99-tokens")
+    max_length = _number(resolved, "max_length")
+    if max_length > found.positions:
+        raise Failure(
+            "max-length-exceeds-model",
+            f"max_length is {max_length:g}, the base model has {found.positions} positions",
+        )
+    parts = math.ceil(batch_size * max_length / MICRO_BATCH_TOKENS)
+    fill("gradient_accumulation_steps", min(parts, batch_size), "tokens")
+    fill("precision", "bf16" if found.has_bf16 else "fp32", "device")
+    resolved["threads"] = Resolved(value=found.threads, source="default")
+    return resolved
+
+
+def settle(resolved: dict[str, Resolved]) -> Settings:
+    """Return what was resolved as typed numbers."""
+    values: dict[str, Any] = {name: entry.value for name, entry in resolved.items()}
+    return msgspec.convert(values, Settings)
+
+
+def _number(resolved: dict[str, Resolved], name: str) -> float:
+    value = resolved[name].value
+    assert isinstance(value, int | float)
+    return value
+
+
+def _batch_size(rows: int) -> int:
+    if rows < 2_000:
+        return 16
+    return 32 if rows <= 50_000 else 64
+
+
+def _epochs(rows: int) -> int:
+    # By optimizer steps: small data needs many passes before the head has moved at all.
+    # Source: Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987.
+    for limit, epochs in ((500, 20), (2_000, 10), (5_000, 8), (50_000, 4), (200_000, 2)):
+        if rows < limit:
+            return epochs
+    return 1
+
+
+def _learning_rate(hidden_size: int, layers: int) -> tuple[float, str]:
+    # Small encoders take, and need, ten times the rate of BERT. Source: RECIPES.md 4.2, measured
+    # for MiniLM-L6; Devlin et al. 2019, arXiv:1810.04805 for base and large.
+    if hidden_size < 256:
+        return 5e-4, "encoder-tiny"
+    if hidden_size <= 512:
+        return (2e-4, "encoder-small") if layers <= 6 else (1e-4, "encoder-small-deep")
+    if hidden_size <= 768:
+        return (5e-5, "encoder-base-shallow") if layers <= 6 else (2e-5, "encoder-base")
+    return 1e-5, "encoder-large"
+
+
+def _max_length(found: Circumstances) -> int:
+    p99 = float(np.percentile(found.lengths, 99, method="higher"))
+    return min(math.ceil(p99 / 8) * 8, MAX_LENGTH_CAP, found.positions)

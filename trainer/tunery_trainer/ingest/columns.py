@@ -1,0 +1,118 @@
+"""Columns: finds the text and the label, as they were named or by what they look like.
+
+Owns the guess. A name is taken exactly as given, or not at all; look-alikes are only proposed.
+"""
+
+import difflib
+from collections.abc import Sequence
+from statistics import fmean
+
+from tunery.types import Columns, ColumnsUsed
+from tunery_trainer.ingest.findings import Findings, counted, quote
+from tunery_trainer.ingest.normalise import fold_label
+
+SAMPLE_ROWS = 1000
+MAX_COLUMNS = 1000
+_MAX_LISTED = 50
+_TEXT_NAMES = (
+    "text", "sentence", "content", "review", "utterance", "query", "question", "message",
+    "comment", "body", "document", "title", "文本", "评论", "内容", "句子", "正文", "问题", "话语",
+    "评价", "标题",
+)  # fmt: skip
+_LABEL_NAMES = (
+    "label", "labels", "category", "intent", "class", "target", "sentiment", "topic", "tag", "y",
+    "标签", "类别", "分类", "意图", "情感", "类型", "主题",
+)  # fmt: skip
+
+
+def choose(
+    names: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    wanted: Columns | None,
+    errors: Findings,
+) -> ColumnsUsed | None:
+    """Return the columns to read, or report why there are none.
+
+    Shapes: names (columns); sample (rows, columns), of which ragged rows are left out.
+    """
+    if len(names) > MAX_COLUMNS:
+        message = f"there are {len(names):,} columns; at most {MAX_COLUMNS:,} are read"
+        errors.add("too-many-columns", message, line=1)
+        return None
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    for name in repeated:
+        message = f"{quote(name)} is the name of {counted(names.count(name), 'column')}"
+        errors.add("duplicate-column", message, line=1, column=name)
+    if repeated:
+        return None
+    if wanted is not None:
+        return _named(names, wanted, errors)
+    return _guessed(names, sample, errors)
+
+
+def _named(names: Sequence[str], wanted: Columns, errors: Findings) -> ColumnsUsed | None:
+    missing = [name for name in (wanted.text, wanted.label) if name not in names]
+    for name in missing:
+        folded = fold_label(name)
+        alike = [other for other in names if fold_label(other) == folded]
+        alike = alike or difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+        hint = f"Did you mean {' or '.join(map(quote, alike[:3]))}?" if alike else None
+        message = f"there is no column {quote(name)}; {_listed(names)}"
+        errors.add("missing-column", message, hint=hint, line=1, column=name)
+    if missing:
+        return None
+    return ColumnsUsed(text=wanted.text, label=wanted.label, inferred=False)
+
+
+def _guessed(
+    names: Sequence[str], sample: Sequence[Sequence[str]], errors: Findings
+) -> ColumnsUsed | None:
+    values = {
+        name: [row[i] for row in sample if len(row) == len(names)]
+        for i, name in enumerate(names)
+        if name
+    }
+    text, label = _by_name(names, _TEXT_NAMES), _by_name(names, _LABEL_NAMES)
+    by_content = text is None or label is None
+    text = text or max(
+        (name for name in values if name != label),
+        key=lambda name: _wordiness(values[name]),
+        default=None,
+    )
+    label = label or min(
+        (name for name in values if name != text and _is_label(values[name])),
+        key=lambda name: len(set(values[name])),
+        default=None,
+    )
+    if text is None or label is None:
+        which = " nor ".join(
+            kind for kind, name in (("text", text), ("label", label)) if name is None
+        )
+        message = f"no column looks like the {which}; {_listed(names)}"
+        errors.add("missing-column", message, line=1)
+        return None
+    if by_content and label in values[label]:
+        message = f"the first line looks like a row, not like column names; {_listed(names)}"
+        errors.add("missing-column", message, hint="Put `text,label` above it.", line=1)
+        return None
+    return ColumnsUsed(text=text, label=label, inferred=True)
+
+
+def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
+    folded = {fold_label(name): name for name in reversed(names)}
+    return next((folded[name] for name in known if name in folded), None)
+
+
+def _wordiness(values: Sequence[str]) -> float:
+    """Return how much a column reads like texts: long, and seldom the same."""
+    return fmean(map(len, values)) * len(set(values)) / len(values) if values else 0.0
+
+
+def _is_label(values: Sequence[str]) -> bool:
+    return len(set(values)) <= max(2, len(values) / 2)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(quote(name) for name in names[:_MAX_LISTED])
+    rest = len(names) - _MAX_LISTED
+    return f"the file has {shown or 'none'}" + (f" and {rest:,} more" if rest > 0 else "")

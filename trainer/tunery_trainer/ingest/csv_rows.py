@@ -1,0 +1,162 @@
+"""CSV: lines to cells, by a reader of its own.
+
+Python's csv module can't say where a quote was opened, can't go on behind a broken row, and keeps
+its limit in a global. This reader takes the common line, one without a quote, by `str.split`.
+
+Source: RFC 4180; a quote inside an unquoted cell is text, as spreadsheets have it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tunery.types import Columns
+from tunery_trainer.ingest.columns import SAMPLE_ROWS, choose
+from tunery_trainer.ingest.findings import Findings, counted
+from tunery_trainer.ingest.lines import Lines
+from tunery_trainer.ingest.records import MAX_CELL, Record, Table, take_sample
+
+_DELIMITERS = ",;\t|"
+_SNIFFED_LINES = 100
+_ENDS = "\r\n"
+
+Cells = tuple[int, list[str]]  # line where the row starts, cells
+
+
+class _QuoteBroken(Exception):
+    """A quoted cell does not end as it should; `opening` is the line of its first quote."""
+
+    def __init__(self, opening: int, message: str) -> None:
+        super().__init__(message)
+        self.opening = opening
+
+
+def open_csv(
+    lines: Lines, wanted: Columns | None, errors: Findings, *, delimiter: str | None = None
+) -> Table | None:
+    """Return the table below the header; null when there is no usable header, which is reported."""
+    newlines: set[str] = set()
+    delimiter = delimiter or _sniff(lines, wanted)
+    rows = read_cells(lines, delimiter, errors, newlines)
+    header = next(rows, None)
+    if header is None:
+        return None
+    names = header[1]
+    sample = take_sample(rows, SAMPLE_ROWS, lambda row: sum(map(len, row[1])) if row else 0)
+    used = choose(names, [row[1] for row in sample if row is not None], wanted, errors)
+    if used is None:
+        return None
+    text, label = names.index(used.text), names.index(used.label)
+
+    def records() -> Iterator[Record | None]:
+        for source in (sample, rows):
+            for row in source:
+                if row is not None and len(row[1]) != len(names):
+                    _report_ragged(row, names, errors)
+                    row = None
+                yield None if row is None else Record(row[0], row[1][text], row[1][label])
+
+    return Table(used, records(), delimiter, newlines)
+
+
+def read_cells(
+    lines: Lines, delimiter: str, errors: Findings, newlines: set[str]
+) -> Iterator[Cells | None]:
+    """Yield the rows; null for one whose quotes are broken, after reporting it.
+
+    Behind such a row it goes on at the line after the opening quote. That stays linear: a line
+    that left a quote open ends the search of any quote opened before it.
+    """
+    for text in lines:
+        start = lines.number
+        if '"' not in text:
+            body = text.rstrip(_ENDS)
+            if body.strip(" "):
+                newlines.add(text[len(body) :])
+                yield start, body.split(delimiter)
+            continue
+        try:
+            cells, end = _quoted_row(text, lines, delimiter)
+        except _QuoteBroken as error:
+            errors.add("unbalanced-quote", str(error), line=error.opening)
+            yield None
+        else:
+            newlines.add(end)
+            yield start, cells
+
+
+def _quoted_row(text: str, lines: Lines, delimiter: str) -> tuple[list[str], str]:
+    """Return the cells of a row that starts with a line, and the line end behind them."""
+    cells: list[str] = []
+    position = 0
+    while True:
+        if text.startswith('"', position):
+            cell, text, position = _quoted_cell(text, position, lines, delimiter)
+        else:
+            end = text.find(delimiter, position)
+            end = end if end >= 0 else len(text.rstrip(_ENDS))
+            cell, position = text[position:end], end
+        cells.append(cell)
+        if not text.startswith(delimiter, position):
+            return cells, text[position:]
+        position += 1
+
+
+def _quoted_cell(text: str, start: int, lines: Lines, delimiter: str) -> tuple[str, str, int]:
+    """Return the cell whose quote is at `start`, the line where it ends, and the place behind it.
+
+    Raises:
+        _QuoteBroken: it does not end; the lines behind its first one have been given back.
+    """
+    opening, position = lines.number, start + 1
+    taken: list[str] = []
+    pieces: list[str] = []
+    size = 0
+    while True:
+        end = text.find('"', position)
+        if end < 0:
+            pieces.append(text[position:])
+            size += len(text)
+            follower = next(lines, None) if size <= MAX_CELL else None
+            if follower is None:
+                lines.give_back(taken)
+                raise _QuoteBroken(opening, _unclosed(size, taken))
+            taken.append(follower)
+            text, position = follower, 0
+        elif text.startswith('"', end + 1):
+            pieces.append(text[position : end + 1])
+            position = end + 2
+        else:
+            pieces.append(text[position:end])
+            if not text.startswith((delimiter, *_ENDS), end + 1) and end + 1 < len(text):
+                where = f" on line {lines.number:,}" if taken else ""
+                lines.give_back(taken)
+                message = f"the quote that opens here is closed{where} in the middle of a cell"
+                raise _QuoteBroken(opening, message)
+            return "".join(pieces), text, end + 1
+
+
+def _unclosed(size: int, taken: Sequence[str]) -> str:
+    if size > MAX_CELL and taken:
+        return f"a quote is opened and not closed within {MAX_CELL:,} characters"
+    return "a quote is opened and never closed"
+
+
+def _report_ragged(row: Cells, names: Sequence[str], errors: Findings) -> None:
+    found, expected = counted(len(row[1]), "cell"), len(names)
+    errors.add("ragged-row", f"the row has {found}, the header has {expected:,}", line=row[0])
+
+
+def _sniff(lines: Lines, wanted: Columns | None) -> str:
+    """Return the delimiter that splits the header, and then most rows into as many cells."""
+    sample = take_sample(lines, _SNIFFED_LINES, len)
+    lines.give_back(sample)
+
+    def fitness(delimiter: str) -> tuple[bool, bool, float]:
+        rows = [
+            row[1] for row in read_cells(Lines(iter(sample)), delimiter, Findings(), set()) if row
+        ]
+        if not rows or len(rows[0]) < 2:
+            return False, False, 0.0
+        named = wanted is not None and {wanted.text, wanted.label} <= set(rows[0])
+        return True, named, sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+
+    return max(_DELIMITERS, key=fitness)

@@ -1,0 +1,202 @@
+"""The classifier: a transformer encoder, the mean of its tokens, a task's head.
+
+Owns how weights come from a base model or a model directory and go into one, in the layout of
+sentence-transformers (Transformer, Pooling, Dense), so that the directory is of use without tunery.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+from transformers.utils import logging
+
+from tunery_trainer.failure import Failure
+from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write_json
+from tunery_trainer.tasks import Task, task_named
+
+DROPOUT_FIELDS = ("hidden_dropout_prob", "dropout")  # of BERT and of DistilBERT
+ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
+
+
+class Classifier(nn.Module):
+    """Encoder, mean over real tokens, head.
+
+    The mean, since sentence encoders such as MiniLM were trained with it: starting from the CLS
+    pooler costs half a point on BANKING77 (RECIPES.md 4.7).
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return logits: accelerate wraps this method where it trains in lower precision."""
+        return self.logits(input_ids, attention_mask)
+
+    def logits(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return logits in the precision of the weights.
+
+        Shapes: input_ids, attention_mask (batch, tokens) int64; returns (batch, labels) float32.
+        """
+        states = self.encoder(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state  # (B, T, H)
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
+        pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
+        logits: Tensor = self.head(pooled)  # (B, C)
+        return logits
+
+
+class BaseFacts:
+    """What a base model's files say about it, read without its weights.
+
+    `positions` is a multiple of 8, since padded lengths are.
+    """
+
+    def __init__(self, base_dir: Path) -> None:
+        for name in ("config.json", "tokenizer.json"):
+            if not (base_dir / name).is_file():
+                raise Failure("unknown-base-model", f"the base model has no {name}")
+        self.config: Any = AutoConfig.from_pretrained(base_dir, local_files_only=True)
+        self.hidden_size = int(self.config.hidden_size)
+        self.layers = int(self.config.num_hidden_layers)
+        self.pad_id = int(getattr(self.config, "pad_token_id", None) or 0)
+        self.dropout = next(
+            (float(getattr(self.config, name)) for name in _fields(self.config, DROPOUT_FIELDS)),
+            0.1,
+        )
+        positions = [float(getattr(self.config, "max_position_embeddings", math.inf))]
+        if (base_dir / "tokenizer_config.json").is_file():  # RoBERTa's 514 positions hold 512
+            facts = json.loads((base_dir / "tokenizer_config.json").read_bytes())
+            positions.append(float(facts.get("model_max_length") or math.inf))
+        self.positions = int(min(*positions, 8192)) // 8 * 8
+
+
+def new_classifier(
+    base_dir: Path, facts: BaseFacts, task: Task, labels: Sequence[str], dropout: float
+) -> Classifier:
+    """Return a base model with a new head, in training precision fp32."""
+    for name in _fields(facts.config, DROPOUT_FIELDS):
+        setattr(facts.config, name, dropout)
+    if dropout != facts.dropout:
+        for name in _fields(facts.config, ATTENTION_DROPOUT_FIELDS):
+            setattr(facts.config, name, dropout)
+    encoder = _load_encoder(base_dir, facts.config)
+    return _own_memory(Classifier(encoder, task.head(facts.hidden_size, labels, dropout)))
+
+
+def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
+    """Return the classifier of a model directory, in fp32, in evaluation mode."""
+    facts = read_facts(model_dir)
+    config = AutoConfig.from_pretrained(model_dir, local_files_only=True)
+    head = task_named(facts.task).head(config.hidden_size, facts.labels, dropout)
+    weights = load_file(model_dir / "2_Dense" / "model.safetensors")
+    _linear(head).load_state_dict(
+        {"weight": weights["linear.weight"], "bias": weights["linear.bias"]}
+    )
+    return _own_memory(Classifier(_load_encoder(model_dir, config), head)).eval()
+
+
+def save_classifier(
+    classifier: Classifier, directory: Path, *, facts: ModelFacts, tokenizer_from: Path
+) -> None:
+    """Write weights, tokenizer, layout and facts of a classifier into a directory."""
+    encoder: Any = classifier.encoder
+    encoder.save_pretrained(directory)
+    for name in TOKENIZER_FILES:
+        if (tokenizer_from / name).is_file():
+            shutil.copyfile(tokenizer_from / name, directory / name)
+    linear = _linear(classifier.head)
+    dense = directory / "2_Dense"
+    dense.mkdir()
+    save_file(
+        {"linear.weight": linear.weight.detach().cpu(), "linear.bias": linear.bias.detach().cpu()},
+        dense / "model.safetensors",
+    )
+    _write_layout(directory, linear, facts.max_length)
+    write_json(directory / FACTS_NAME, facts)
+
+
+def quiet() -> None:
+    """Keep transformers' bars and advice out of the job's log."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _write_layout(directory: Path, linear: nn.Linear, max_length: int) -> None:
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")]
+    _dump(
+        directory / "modules.json",
+        [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for i, (path, kind) in enumerate(modules)
+        ],
+    )
+    _dump(
+        directory / "sentence_bert_config.json",
+        {"max_seq_length": max_length, "do_lower_case": False},
+    )
+    (directory / "1_Pooling").mkdir()
+    _dump(
+        directory / "1_Pooling" / "config.json",
+        {"word_embedding_dimension": linear.in_features, "pooling_mode_mean_tokens": True},
+    )
+    _dump(
+        directory / "2_Dense" / "config.json",
+        {
+            "in_features": linear.in_features,
+            "out_features": linear.out_features,
+            "bias": True,
+            "activation_function": "torch.nn.modules.linear.Identity",
+        },
+    )
+
+
+def _load_encoder(directory: Path, config: Any) -> nn.Module:
+    options: dict[str, Any] = {
+        "config": config,
+        "dtype": torch.float32,
+        "local_files_only": True,
+        "use_safetensors": True,
+    }
+    try:
+        encoder: nn.Module = AutoModel.from_pretrained(
+            directory, add_pooling_layer=False, **options
+        )
+    except TypeError:  # not every architecture has a pooler to leave out
+        encoder = AutoModel.from_pretrained(directory, **options)
+    return encoder
+
+
+def _own_memory(classifier: Classifier) -> Classifier:
+    # transformers leaves weights in the mapped file, aligned as they lie there. MKL's sums depend
+    # on alignment, and a resumed run must add up as the first one did.
+    for parameter in classifier.parameters():
+        parameter.data = parameter.data.clone()
+    return classifier
+
+
+def _linear(head: nn.Module) -> nn.Linear:
+    return next(module for module in head.modules() if isinstance(module, nn.Linear))
+
+
+def _fields(config: Any, names: Sequence[str]) -> Iterator[str]:
+    return (name for name in names if isinstance(getattr(config, name, None), float))
+
+
+def _dump(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,176 @@
+"""Publishing: the checkpoints and the version that a fine-tune leaves, each with its event.
+
+Owns what stands in their manifests, the golden answers, and that an export which answers otherwise
+is left out.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import transformers
+from torch import Tensor
+
+from tunery.types import Resolved
+from tunery_trainer import checkpoint
+from tunery_trainer.checkpoint import Facts, TrainingState
+from tunery_trainer.data import TokenRows
+from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.model import Classifier
+from tunery_trainer.model_files import Canary, ModelFacts
+from tunery_trainer.padding import padded, read_pad_id
+from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, Finetuned, WarningRaised
+from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.tasks import task_named
+
+CANARY_ROWS = 8
+PARITY_ROWS = 256
+
+
+class Publisher:
+    """Writes the artifacts of one run."""
+
+    def __init__(
+        self,
+        spec: FinetuneRun,
+        emit: Callable[[AnyEvent], None],
+        *,
+        resolved: dict[str, Resolved],
+        settings: Settings,
+        seal: str,
+    ) -> None:
+        self._spec = spec
+        self._emit = emit
+        self._settings = settings
+        self._base_dir = Path(spec.base_model_dir)
+        self._work_dir = Path(spec.work_dir)
+        self._canary_texts: list[str] | None = None
+        self._facts: Facts = {
+            "job": spec.job,
+            "attempt": spec.attempt,
+            "task": spec.task,
+            "base_model": spec.base_model,
+            "dataset_fingerprint": spec.dataset_fingerprint,
+            "seal": seal,
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        }
+        for name, entry in resolved.items():
+            if not isinstance(entry.value, dict):
+                self._facts[f"hyperparameters.{name}"] = entry.value
+
+    def checkpoint(
+        self,
+        classifier: Classifier,
+        optimizer: torch.optim.Optimizer,
+        state: TrainingState,
+        *,
+        epoch: float,
+        figures: dict[str, float],
+        best: bool,
+        best_weights: dict[str, Tensor] | None,
+    ) -> None:
+        """Write `checkpoints/step-N`, and say so."""
+        directory = self._work_dir / "checkpoints"
+        target = directory / f"step-{state.step}"
+        manifest_sha256, size_bytes = checkpoint.publish(
+            target,
+            classifier,
+            model_facts=self._model_facts(),
+            tokenizer_from=self._base_dir,
+            canary=self._canary(classifier),
+            facts=self._facts | {"step": state.step, "best": best, **figures},
+            add=lambda folder: checkpoint.save_resume(
+                folder, state=state, optimizer=optimizer, classifier=classifier, best=best_weights
+            ),
+        )
+        kept = self._spec.checkpoints
+        checkpoint.remove_older(directory, keep=kept.keep_last + kept.keep_best)
+        self._emit(
+            CheckpointSaved(
+                path=target.relative_to(self._work_dir).as_posix(),
+                step=state.step,
+                epoch=epoch,
+                metrics=dict(figures),
+                best=best,
+                manifest_sha256=manifest_sha256,
+                size_bytes=size_bytes,
+            )
+        )
+
+    def version(
+        self, classifier: Classifier, *, step: int, stop_reason: str | None, validation: TokenRows
+    ) -> None:
+        """Write `version`, the classifier with its export, and say so."""
+        from tunery_trainer.export import add_export, passes
+
+        # Spread over the split, which may be sorted.
+        count = min(PARITY_ROWS, len(validation))
+        indices = np.linspace(0, len(validation) - 1, count).astype(np.int64)
+        ids = validation.ids(indices, self._settings.max_length) if count else []
+        parities = []
+        manifest_sha256, size_bytes = checkpoint.publish(
+            self._work_dir / "version",
+            classifier,
+            model_facts=self._model_facts(),
+            tokenizer_from=self._base_dir,
+            canary=self._canary(classifier),
+            facts=self._facts | {"step": step, "stop_reason": stop_reason},
+            add=lambda folder: parities.append(
+                add_export(folder, ids, threads=self._settings.threads)
+            ),
+        )
+        parity = parities[0]
+        if not passes(parity):
+            self._emit(
+                WarningRaised(
+                    code="parity-failed",
+                    message=f"the export changed {parity.labels_changed} of {parity.rows} labels "
+                    f"and probabilities by up to {parity.largest_difference:g}; it was left out",
+                )
+            )
+        self._emit(
+            Finetuned(
+                path="version",
+                manifest_sha256=manifest_sha256,
+                size_bytes=size_bytes,
+                best_step=step,
+                stop_reason=stop_reason,
+                parity=parity if passes(parity) else None,
+            )
+        )
+
+    def _model_facts(self) -> ModelFacts:
+        return ModelFacts(
+            task="text_classification",
+            labels=self._spec.labels,
+            max_length=self._settings.max_length,
+            base_model=self._spec.base_model,
+        )
+
+    def _canary(self, classifier: Classifier) -> Canary:
+        if self._canary_texts is None:
+            self._canary_texts = _first_texts(self._spec.validation) or _first_texts(
+                self._spec.train
+            )
+        encoder = task_named(self._spec.task).encoder(self._base_dir, self._settings.max_length)
+        ids = encoder(self._canary_texts).ids
+        device = next(classifier.parameters()).device
+        input_ids, attention_mask = (
+            torch.from_numpy(array).to(device) for array in padded(ids, read_pad_id(self._base_dir))
+        )
+        was_training = classifier.training
+        classifier.eval()
+        with torch.inference_mode():
+            logits = classifier.logits(input_ids, attention_mask)  # (B, C)
+        classifier.train(was_training)
+        return Canary(texts=self._canary_texts, logits=logits.cpu().tolist())
+
+
+def _first_texts(parquet: str) -> list[str]:
+    for rows in pq.ParquetFile(parquet).iter_batches(batch_size=CANARY_ROWS, columns=["text"]):
+        texts: list[str] = rows.column("text").to_pylist()
+        return texts
+    return []

@@ -1,0 +1,161 @@
+"""The reader: one process that answers what needs a tokenizer and no model.
+
+It keeps the tokenizers of a few base models, so that the API needs none. Imports no torch.
+"""
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from tokenizers import Encoding, Tokenizer
+
+from tunery.types import Preview, PreviewRow
+from tunery_trainer.failure import Refusal
+from tunery_trainer.protocol import wire
+from tunery_trainer.protocol.events import ChildEvent, Listening
+from tunery_trainer.protocol.specs import ReaderRun
+from tunery_trainer.socket_server import Connection, following, serve
+
+_MAX_TOKENIZERS = 8  # 10 to 50 MB each
+_log = logging.getLogger(__name__)
+
+
+def run(spec: ReaderRun, emit: Callable[[ChildEvent], None], released: threading.Event) -> None:
+    """Answer until the leash is let go."""
+    asyncio.run(_serve(spec, emit, released))
+
+
+class Reader:
+    """The tokenizers, and one thread that uses them: a Tokenizer's truncation is its state."""
+
+    def __init__(self, base_models: dict[str, str]) -> None:
+        self._base_models = base_models
+        self._cutter = functools.lru_cache(_MAX_TOKENIZERS)(self._load_cutter)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cut")
+        self._answers: dict[tuple[Connection, int], asyncio.Task[None]] = {}
+        self._served = 0
+
+    def received(self, connection: Connection, message: wire.AnyMessage) -> None:
+        """Answer a message, now or when its texts are cut."""
+        match message:
+            case wire.PreviewTexts():
+                key = connection, message.id
+                task = asyncio.get_running_loop().create_task(self._answer(connection, message))
+                self._answers[key] = task
+                task.add_done_callback(lambda _: self._answers.pop(key, None))
+            case wire.Ping():
+                connection.send(wire.Pong(id=message.id, served=self._served))
+            case wire.Cancel():
+                self._cancel(connection, message.id)
+            case _:
+                reason = "the reader has no model"
+                connection.send(wire.Refused(id=message.id, code="bad-request", message=reason))
+
+    def disconnected(self, connection: Connection) -> None:
+        """Cancel what a peer that has gone was waiting for."""
+        for peer, number in list(self._answers):
+            if peer is connection:
+                self._cancel(connection, number)
+
+    def preview(self, message: wire.PreviewTexts) -> Preview:
+        """Return texts as the base model's tokenizer cuts them.
+
+        Raises:
+            Refusal: there is no such base model, or it has no tokenizer of its own.
+        """
+        cutter = self._cutter(message.base_model)
+        encodings = cutter.cut(message.texts, message.max_length)
+        rows = [
+            PreviewRow(
+                text=text,
+                label=label,
+                label_id=label_id,
+                tokens=encoding.tokens,
+                truncated=bool(encoding.overflowing),
+                unknown=cutter.unknown_in(encoding),
+            )
+            for text, label, label_id, encoding in zip(
+                message.texts, message.labels, message.label_ids, encodings, strict=True
+            )
+        ]
+        # [CLS] and [SEP] stand in every row; they would hide that a short text is all unknown.
+        words = sum(encoding.special_tokens_mask.count(0) for encoding in encodings)
+        return Preview(
+            base_model=message.base_model,
+            max_length=message.max_length,
+            rows=rows,
+            unknown_share=min(1.0, sum(row.unknown for row in rows) / max(1, words)),
+        )
+
+    async def _answer(self, connection: Connection, message: wire.PreviewTexts) -> None:
+        loop = asyncio.get_running_loop()
+        reply: wire.AnyReply
+        try:
+            preview = await loop.run_in_executor(self._thread, self.preview, message)
+            reply = wire.Previewed(id=message.id, preview=preview)
+            self._served += 1
+        except Refusal as refusal:
+            reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
+        except Exception:
+            _log.exception("a preview failed")
+            reason = "the texts can't be tokenised; see the reader's log"
+            reply = wire.Refused(id=message.id, code="internal-error", message=reason)
+        connection.send(reply)
+
+    def _cancel(self, connection: Connection, number: int) -> None:
+        task = self._answers.get((connection, number))
+        if task is not None:
+            task.cancel()
+
+    def _load_cutter(self, base_model: str) -> "_Cutter":
+        if base_model not in self._base_models:
+            raise Refusal("unknown-base-model", f"there is no base model {base_model!r}")
+        path = Path(self._base_models[base_model], "tokenizer.json")
+        if not path.is_file():
+            raise Refusal("unknown-base-model", f"{base_model!r} has no tokenizer before training")
+        return _Cutter(path)
+
+
+class _Cutter:
+    """A tokenizer, and which id it gives to what its vocabulary lacks."""
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_padding()
+        model = msgspec.json.decode(path.read_bytes(), type=_TokenizerFile).model
+        self._unknown_id = model.unk_id
+        if model.unk_token is not None:
+            self._unknown_id = self._tokenizer.token_to_id(model.unk_token)
+
+    def unknown_in(self, encoding: Encoding) -> int:
+        return 0 if self._unknown_id is None else encoding.ids.count(self._unknown_id)
+
+    def cut(self, texts: Sequence[str], max_length: int) -> list[Encoding]:
+        self._tokenizer.enable_truncation(max_length)
+        return self._tokenizer.encode_batch(list(texts))
+
+
+class _TokenizerModel(msgspec.Struct, frozen=True):
+    unk_token: str | None = None  # WordPiece, WordLevel, BPE
+    unk_id: int | None = None  # Unigram
+
+
+class _TokenizerFile(msgspec.Struct, frozen=True):
+    model: _TokenizerModel
+
+
+async def _serve(
+    spec: ReaderRun, emit: Callable[[ChildEvent], None], released: threading.Event
+) -> None:
+    reader = Reader(spec.base_models)
+    await serve(
+        Path(spec.socket),
+        reader,
+        on_listening=lambda: emit(Listening()),
+        stop=following(released),
+    )

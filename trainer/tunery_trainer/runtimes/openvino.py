@@ -1,0 +1,64 @@
+"""The compiled runtime for CPUs: the exported graph under OpenVINO, in fp32, without torch."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunery_trainer.model_files import OPENVINO_MODEL
+from tunery_trainer.padding import forward_in_batches, read_pad_id
+
+MAX_TOKENS = 1024  # padded, of one inference: larger ones fall out of a core's cache
+
+
+class OpenVinoRuntime:
+    """A loaded export; one caller at a time."""
+
+    name = "openvino"
+    precision = "fp32"
+
+    def __init__(self, model_dir: Path, *, threads: int) -> None:
+        openvino = import_openvino()
+        self._pad_id = read_pad_id(model_dir)
+        compiled = openvino.Core().compile_model(
+            str(model_dir / OPENVINO_MODEL),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",  # else bf16 where the CPU has it
+                "INFERENCE_NUM_THREADS": threads,
+                "PERFORMANCE_HINT": "LATENCY",
+                "NUM_STREAMS": 1,
+                "ENABLE_CPU_PINNING": False,  # several engines would be pinned to the same cores
+            },
+        )
+        self._request: Any = compiled.create_infer_request()
+
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return logits (batch, labels) of token sequences of any lengths, in their order."""
+        return forward_in_batches(
+            token_ids, self._forward, pad_id=self._pad_id, max_tokens=MAX_TOKENS
+        )
+
+    def _forward(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        # Shared memory: the logits are copied out before the request runs again.
+        found = self._request.infer(inputs, share_inputs=True, share_outputs=True)
+        return np.asarray(found["logits"])
+
+
+def import_openvino() -> Any:
+    """Return the module openvino, kept from calling home.
+
+    Its import sends an event to Google Analytics and writes ~/intel, by way of its converter
+    (openvino/tools/ovc/__init__.py in 2026.4). It does without the converter when that can't be
+    imported, which also saves the import.
+    """
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]  # blocks it
+    import openvino
+
+    return openvino

@@ -1,0 +1,47 @@
+"""The runtime of GPUs, and the fallback: the classifier under torch, in fp32."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunery_trainer.model import load_classifier, quiet
+from tunery_trainer.padding import forward_in_batches, read_pad_id
+
+MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one forward pass
+
+
+class TorchRuntime:
+    """A loaded classifier; one caller at a time."""
+
+    name = "torch"
+    precision = "fp32"
+
+    def __init__(self, model_dir: Path, *, device: str, threads: int) -> None:
+        quiet()
+        torch.set_num_threads(threads)
+        self._device = torch.device(device)
+        self._pad_id = read_pad_id(model_dir)
+        self._classifier = load_classifier(model_dir).to(self._device)
+
+    def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Return logits (batch, labels) of token sequences of any lengths, in their order."""
+        return forward_in_batches(
+            token_ids,
+            self._forward,
+            pad_id=self._pad_id,
+            max_tokens=MAX_TOKENS[self._device.type],
+        )
+
+    def _forward(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            logits = self._classifier(
+                torch.from_numpy(input_ids).to(self._device),
+                torch.from_numpy(attention_mask).to(self._device),
+            )  # (B, C)
+        found: NDArray[np.float32] = logits.float().cpu().numpy()
+        return found

@@ -1,0 +1,172 @@
+"""Text classification: one text, one of several labels, softmax and cross-entropy.
+
+Owns the tokenizer of a model directory, the head, the loss and the figures. torch and scikit-learn
+are imported where they are used: engines need neither.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from tunery.types import ClassMetrics, Confusion, LabelScore, Metric, Prediction
+from tunery_trainer.tasks import Encoded
+
+if TYPE_CHECKING:
+    import torch
+
+NO_ROWS = "there are no rows"
+
+
+class Tokens(msgspec.Struct, kw_only=True):
+    """Texts as tokens."""
+
+    ids: list[list[int]]  # special tokens included, at most max_length each
+    truncated: list[bool]
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """All figures of an evaluation."""
+
+    metrics: dict[str, Metric]
+    per_class: list[ClassMetrics]
+    confusion: Confusion
+
+
+class TextEncoder:
+    """The tokenizer of a model directory, cutting texts to `max_length` tokens."""
+
+    def __init__(self, tokenizer_file: Path, max_length: int) -> None:
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        # A tokenizer.json may ask for padding and another length; ours are the caller's.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Return the tokens of each text."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        return Tokens(
+            ids=[encoding.ids for encoding in encodings],
+            truncated=[bool(encoding.overflowing) for encoding in encodings],
+        )
+
+
+class TextClassification:
+    """The task of the contract's `text_classification`."""
+
+    name = "text_classification"
+
+    def encoder(self, model_dir: Path, max_length: int) -> TextEncoder:
+        """Return the tokenizer of a model directory (tokenizer.json)."""
+        return TextEncoder(model_dir / "tokenizer.json", max_length)
+
+    def head(self, hidden_size: int, labels: Sequence[str], dropout: float) -> "torch.nn.Module":
+        """Return a new head: dropout, then one linear layer.
+
+        Shapes: pooled (batch, hidden) to logits (batch, labels) float32.
+        """
+        import torch
+
+        linear = torch.nn.Linear(hidden_size, len(labels))
+        # The encoder's own range. torch's default is as wide as 1/sqrt(hidden), which starts
+        # every label with an opinion of its own.
+        torch.nn.init.normal_(linear.weight, std=0.02)
+        torch.nn.init.zeros_(linear.bias)
+        return torch.nn.Sequential(torch.nn.Dropout(dropout), linear)
+
+    def loss(
+        self, logits: "torch.Tensor", labels: "torch.Tensor", label_smoothing: float
+    ) -> "torch.Tensor":
+        """Return the mean cross-entropy: logits (batch, labels), labels (batch,); a scalar."""
+        import torch
+
+        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    def predictions(
+        self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
+    ) -> list[Prediction]:
+        """Return one prediction per row of logits (batch, labels); ties go to the first label."""
+        probabilities = softmax(logits)  # (B, C)
+        best_first = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # (B, K)
+        answers = []
+        for row, columns, ids, truncated in zip(
+            probabilities, best_first, encoded.ids, encoded.truncated, strict=True
+        ):
+            scores = [LabelScore(label=labels[i], score=float(row[i])) for i in columns]
+            answers.append(
+                Prediction(
+                    label=scores[0].label,
+                    score=scores[0].score,
+                    scores=scores,
+                    tokens=len(ids),
+                    truncated=truncated,
+                )
+            )
+        return answers
+
+    def scores(
+        self, logits: NDArray[np.float32], targets: NDArray[np.int64], labels: Sequence[str]
+    ) -> Figures:
+        """Return every figure of an evaluation: logits (rows, labels), targets (rows,).
+
+        Macro figures are means over the labels that rows have or that were predicted; a label
+        that was never predicted counts as precision 0 there, as in scikit-learn.
+        """
+        from sklearn.metrics import confusion_matrix
+
+        predicted = logits.argmax(axis=1)  # (rows,)
+        matrix = confusion_matrix(targets, predicted, labels=range(len(labels)))  # (C, C)
+        return Figures(
+            metrics=_metrics(logits, targets, predicted),
+            per_class=[_class_metrics(matrix, i, label) for i, label in enumerate(labels)],
+            confusion=Confusion(labels=list(labels), matrix=matrix.tolist()),
+        )
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return probabilities (batch, labels) of logits (batch, labels), computed in float64."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _metrics(
+    logits: NDArray[np.float32], targets: NDArray[np.int64], predicted: NDArray[np.intp]
+) -> dict[str, Metric]:
+    names = [f"{mean}_{figure}" for mean in _MEANS for figure in _FIGURES]
+    if len(targets) == 0:
+        return {name: Metric(value=None, reason=NO_ROWS) for name in ["accuracy", "loss", *names]}
+    from sklearn.metrics import precision_recall_fscore_support
+
+    likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
+    # The smallest normal number: a label that is impossible to the model costs 708, not infinity.
+    loss = -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)).mean()
+    values = [float((predicted == targets).mean()), float(loss)]
+    for mean in _MEANS:
+        values += precision_recall_fscore_support(
+            targets, predicted, average=mean, zero_division=0.0
+        )[:3]
+    return {
+        name: Metric(value=float(value))
+        for name, value in zip(["accuracy", "loss", *names], values, strict=True)
+    }
+
+
+_MEANS = ("macro", "micro", "weighted")
+_FIGURES = ("precision", "recall", "f1")
+
+
+def _class_metrics(matrix: NDArray[np.int64], i: int, label: str) -> ClassMetrics:
+    hits, support, predicted = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
+    return ClassMetrics(
+        label=label,
+        precision=hits / predicted if predicted else None,
+        recall=hits / support if support else None,
+        f1=2 * hits / (support + predicted) if support + predicted else None,
+        support=support,
+    )

@@ -1,0 +1,313 @@
+"""Fine-tune a classifier: the recipe, read from top to bottom.
+
+    python -m tunery_trainer spec.json          where the spec is a FinetuneRun
+
+Owns the order of things: rows to tokens, hyperparameters, steps, validations, checkpoints, the
+version at the end. It names train and validation rows only; the test split is not within its reach.
+Importing this module imports everything that a first step needs, so that a warm spare is warm.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers.models.bert.modeling_bert  # noqa: F401 - the usual encoder; else 1.7 s later
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunery.types import Resolved
+from tunery_trainer import checkpoint, data, model
+from tunery_trainer.checkpoint import TrainingState
+from tunery_trainer.data import Batch, TokenCache, TokenRows, epoch_batches
+from tunery_trainer.failure import Failure
+from tunery_trainer.hyperparameters import Circumstances, Settings, resolve, settle
+from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
+from tunery_trainer.optimization import new_optimizer, schedule, set_learning_rate
+from tunery_trainer.progress import ProgressMeter
+from tunery_trainer.protocol.events import (
+    AnyEvent,
+    HyperparametersResolved,
+    Interrupted,
+    MetricLogged,
+    finite,
+)
+from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.publishing import Publisher
+from tunery_trainer.tasks import Task, task_named
+from tunery_trainer.validation import judge, validate
+
+LOG_EVERY_STEPS = 10
+SMALLEST_SCALE = 1e-6  # of fp16's loss: where it has fallen below, no gradient was finite for long
+_MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+class _Released(Exception):
+    """The leash was let go where there is nothing to save but what stands."""
+
+
+def run(
+    spec: FinetuneRun,
+    emit: Callable[[AnyEvent], None],
+    leash_released: Callable[[], bool],
+    *,
+    seal: str = "none",
+) -> None:
+    """Train as the spec says, and leave `checkpoints/` and `version/` below its `work_dir`.
+
+    Ends with the event Finetuned, or with Interrupted when the leash was let go. `seal` is what
+    confines the process, for the manifests.
+
+    Raises:
+        Failure: trying again would not help, e.g. `non-finite-loss`.
+    """
+    try:
+        _finetune(spec, emit, leash_released, seal)
+    except torch.OutOfMemoryError as error:
+        raise Failure("out-of-memory", f"{spec.device}: {error}") from error
+
+
+def _finetune(
+    spec: FinetuneRun,
+    emit: Callable[[AnyEvent], None],
+    leash_released: Callable[[], bool],
+    seal: str,
+) -> None:
+    meter = ProgressMeter(emit)
+
+    def alive() -> None:
+        if leash_released():
+            raise _Released
+        meter.alive()
+
+    # Rows as tokens, from the cache of an earlier run where there was one.
+    meter.enter("tokenising")
+    model.quiet()
+    data.quiet()
+    task = task_named(spec.task)
+    base_dir = Path(spec.base_model_dir)
+    base = BaseFacts(base_dir)
+    try:
+        train, validation = _load_rows(spec, task, base, alive)
+    except _Released:
+        emit(Interrupted(step=0))
+        return
+
+    # Hyperparameters. What attempt 1 resolved stays.
+    resolved = _resolve(spec, base, train)
+    settings = settle(resolved)
+    emit(HyperparametersResolved(resolved=resolved))
+
+    # Model and optimizer, as they were when the last attempt stopped.
+    meter.enter("loading")
+    torch.set_num_threads(settings.threads)
+    accelerator = Accelerator(
+        cpu=spec.device == "cpu", mixed_precision=_MIXED_PRECISION[settings.precision]
+    )
+    _seed(settings.seed)
+    if spec.resume_from is None:
+        classifier = new_classifier(base_dir, base, task, spec.labels, settings.dropout)
+    else:
+        classifier = load_classifier(Path(spec.resume_from), settings.dropout)
+    classifier.to(accelerator.device).train()
+    optimizer = new_optimizer(classifier, settings)
+    prepared_model, prepared_optimizer = accelerator.prepare(classifier, optimizer)
+    state, best_weights = TrainingState(), None
+    if spec.resume_from is not None:
+        state, best_weights = checkpoint.load_resume(
+            Path(spec.resume_from), optimizer=optimizer, classifier=classifier
+        )
+        if accelerator.scaler is not None:
+            accelerator.scaler.load_state_dict(state.scaler)
+    publisher = Publisher(spec, emit, resolved=resolved, settings=settings, seal=seal)
+
+    def save(figures: dict[str, float], *, best: bool) -> None:
+        if accelerator.scaler is not None:
+            state.scaler = accelerator.scaler.state_dict()
+        publisher.checkpoint(
+            classifier,
+            optimizer,
+            state,
+            epoch=state.step / steps_per_epoch,
+            figures=figures,
+            best=best,
+            best_weights=best_weights,
+        )
+
+    # Steps. Epoch, batch and learning rate are functions of the step: a resumed run is nowhere
+    # else than the first one was.
+    lengths = np.minimum(train.lengths, settings.max_length)
+    steps_per_epoch = math.ceil(len(train) / settings.batch_size)
+    total_steps = settings.max_steps or steps_per_epoch * settings.epochs
+    every = steps_per_epoch if spec.checkpoints.every == "epoch" else spec.checkpoints.every
+    began_at = time.monotonic() - state.elapsed_seconds
+    validation_seconds = 0.0
+    batches: list[NDArray[np.int64]] = []
+    meter.enter("training")
+    while True:
+        ending = state.step >= total_steps or state.stop_reason is not None
+        due = state.step > 0 and (ending or state.step % every == 0)
+        if due and state.step != state.validated_step:
+            validated_at = time.monotonic()
+            meter.enter("validating")
+            try:
+                figures = validate(
+                    prepared_model,
+                    validation,
+                    task,
+                    max_length=settings.max_length,
+                    pad_id=base.pad_id,
+                    device=accelerator.device,
+                    alive=alive,
+                )
+            except _Released:
+                save({}, best=False)
+                emit(Interrupted(step=state.step))
+                return
+            emit(MetricLogged(step=state.step, values=finite(figures)))
+            better = judge(figures, state, settings)
+            if better:
+                best_weights = checkpoint.copy_of_weights(classifier)
+            save(figures, best=better)
+            validation_seconds = time.monotonic() - validated_at
+            meter.enter("training")
+            continue
+        if ending:
+            break
+
+        epoch, position = divmod(state.step, steps_per_epoch)
+        if position == 0 or not batches:
+            batches = epoch_batches(
+                lengths, batch_size=settings.batch_size, seed=settings.seed, epoch=epoch
+            )
+        parts = [
+            train.batch(
+                part,
+                max_length=settings.max_length,
+                pad_id=base.pad_id,
+                device=accelerator.device,
+            )
+            for part in np.array_split(batches[position], settings.gradient_accumulation_steps)
+            if len(part)
+        ]
+        factor = schedule(state.step, total_steps, settings)
+        set_learning_rate(optimizer, factor)
+        loss, grad_norm = _backward(accelerator, prepared_model, parts, task, settings)
+        # Judged before the optimizer sees it, so that the weights stay finite.
+        if not _may_step(accelerator, loss, grad_norm):
+            values = {"loss": loss, "grad_norm": grad_norm}
+            emit(MetricLogged(step=state.step + 1, values=finite(values)))
+            raise Failure(
+                "non-finite-loss",
+                f"at step {state.step + 1} the loss was {loss:g} and the gradient's norm "
+                f"{grad_norm:g}; lower learning_rate ({settings.learning_rate:g})",
+            )
+        prepared_optimizer.step()
+        prepared_optimizer.zero_grad()
+        state.step += 1
+        state.elapsed_seconds = time.monotonic() - began_at
+        state.window_loss += loss
+        state.window_steps += 1
+        if state.step == 1 or state.step % LOG_EVERY_STEPS == 0:
+            values = {
+                "loss": state.window_loss / state.window_steps,
+                "learning_rate": settings.learning_rate * factor,
+                "grad_norm": grad_norm,
+            }
+            emit(MetricLogged(step=state.step, values=finite(values)))
+            state.window_loss, state.window_steps = 0.0, 0
+        meter.stepped(
+            step=state.step,
+            total_steps=total_steps,
+            epoch=state.step / steps_per_epoch,
+            examples=len(batches[position]),
+        )
+        if settings.max_minutes is not None and (
+            # The last validation must fit in, too.
+            state.elapsed_seconds + validation_seconds >= settings.max_minutes * 60
+        ):
+            state.stop_reason = "time-budget"
+        if leash_released():
+            save({}, best=False)
+            emit(Interrupted(step=state.step))
+            return
+
+    # The version: the best weights, and their export.
+    meter.enter("exporting")
+    assert best_weights is not None
+    assert state.best_step is not None
+    classifier.load_state_dict(best_weights)
+    publisher.version(
+        classifier, step=state.best_step, stop_reason=state.stop_reason, validation=validation
+    )
+
+
+def _load_rows(
+    spec: FinetuneRun, task: Task, base: BaseFacts, alive: Callable[[], None]
+) -> tuple[TokenRows, TokenRows]:
+    base_dir = Path(spec.base_model_dir)
+    cache = TokenCache(
+        Path(spec.cache_dir),
+        encoder=task.encoder(base_dir, base.positions),
+        tokenizer_file=base_dir / "tokenizer.json",
+        positions=base.positions,
+        dataset_fingerprint=spec.dataset_fingerprint,
+        labels=spec.labels,
+    )
+    train = cache.load(Path(spec.train), "train", alive)
+    return train, cache.load(Path(spec.validation), "validation", alive)
+
+
+def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, Resolved]:
+    cuda = spec.device != "cpu"
+    fresh = resolve(
+        spec.hyperparameters,
+        Circumstances(
+            lengths=train.lengths,
+            positions=base.positions,
+            hidden_size=base.hidden_size,
+            layers=base.layers,
+            dropout=base.dropout,
+            has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
+            threads=spec.threads,
+        ),
+    )
+    resolved = fresh | (spec.resolved or {})
+    if resolved["precision"].value == "fp16" and not cuda:
+        raise Failure("unsupported-precision", "fp16 needs a GPU; this device is a CPU")
+    return resolved
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _backward(
+    accelerator: Accelerator, classifier: Any, parts: list[Batch], task: Task, settings: Settings
+) -> tuple[float, float]:
+    """Leave clipped gradients of a batch; return its mean loss and their norm before clipping."""
+    rows = sum(len(part.labels) for part in parts)
+    loss = 0.0
+    for part in parts:
+        logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
+        mean = task.loss(logits, part.labels, settings.label_smoothing)
+        share = mean * (len(part.labels) / rows)  # parts may differ by a row
+        accelerator.backward(share)
+        loss += float(share.detach())
+    grad_norm = accelerator.clip_grad_norm_(classifier.parameters(), settings.max_grad_norm)
+    return loss, float(grad_norm)
+
+
+def _may_step(accelerator: Accelerator, loss: float, grad_norm: float) -> bool:
+    if accelerator.scaler is None:
+        return math.isfinite(loss) and math.isfinite(grad_norm)
+    # A gradient that overflows fp16 is no fault: the scaler leaves the step out and scales less.
+    scale: float = accelerator.scaler.get_scale()
+    return math.isfinite(loss) and (math.isfinite(grad_norm) or scale > SMALLEST_SCALE)

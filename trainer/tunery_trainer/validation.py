@@ -1,0 +1,85 @@
+"""Validation: what the model in training says about the validation split.
+
+Owns the forward passes without gradients and the choice of what counts as better. Draws no random
+number, so that a run with more validations trains the same.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunery_trainer.checkpoint import TrainingState
+from tunery_trainer.data import TokenRows
+from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.padding import BATCH_ROWS, length_batches
+from tunery_trainer.tasks import Task
+
+MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one forward pass
+
+
+def validate(
+    classifier: Any,
+    rows: TokenRows,
+    task: Task,
+    *,
+    max_length: int,
+    pad_id: int,
+    device: torch.device,
+    alive: Callable[[], None],
+) -> dict[str, float]:
+    """Return validation_loss, accuracy and macro_f1; nothing where there are no rows.
+
+    `alive` is called before each batch, and may raise to end the validation.
+    """
+    if not len(rows):
+        return {}
+    found = []
+    batches = length_batches(
+        np.minimum(rows.lengths, max_length),
+        max_rows=BATCH_ROWS,
+        max_tokens=MAX_TOKENS[device.type],
+    )
+    classifier.eval()
+    try:
+        for indices in batches:
+            alive()
+            batch = rows.batch(indices, max_length=max_length, pad_id=pad_id, device=device)
+            with torch.inference_mode():
+                logits = classifier(batch.input_ids, batch.attention_mask)  # (B, C)
+            found.append(logits.float().cpu().numpy())
+    finally:
+        classifier.train()
+    labels = [str(i) for i in range(found[0].shape[1])]
+    targets = rows.labels[np.concatenate(batches)]
+    metrics = task.scores(np.concatenate(found), targets, labels).metrics
+    return {
+        name: value for name, key in _NAMES.items() if (value := metrics[key].value) is not None
+    }
+
+
+_NAMES = {"validation_loss": "loss", "accuracy": "accuracy", "macro_f1": "macro_f1"}
+
+
+def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -> bool:
+    """Note in the state what a validation showed; return whether it is the best so far.
+
+    Without validation rows the newest is the best.
+    """
+    stopping = settings.early_stopping
+    state.validated_step = state.step
+    value = _value(figures, settings) if figures else float(state.step)
+    min_delta = stopping.min_delta if stopping else 0.0
+    if state.best_value is None or value > state.best_value + min_delta:
+        state.best_step, state.best_value, state.stale_validations = state.step, value, 0
+        return True
+    state.stale_validations += 1
+    if stopping and state.stale_validations >= stopping.patience:
+        state.stop_reason = state.stop_reason or "early-stopping"
+    return False
+
+
+def _value(figures: dict[str, float], settings: Settings) -> float:
+    metric = settings.early_stopping.metric if settings.early_stopping else "macro_f1"
+    return -figures["validation_loss"] if metric == "loss" else figures[metric]
