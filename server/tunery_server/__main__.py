@@ -6,8 +6,11 @@ python -m tunery_server openapi                             its OpenAPI document
 
 import os
 import sys
+from pathlib import Path
 
-from tunery_server.settings import SettingsInvalid, child_environment, read_settings
+import msgspec
+
+from tunery_server.settings import Settings, SettingsInvalid, child_environment, read_settings
 
 
 def main() -> int:
@@ -17,6 +20,11 @@ def main() -> int:
         from tunery_server.openapi import document
 
         sys.stdout.buffer.write(document())
+        return 0
+    if arguments[:1] == ["api"]:
+        from tunery_server.worker import run
+
+        run(msgspec.json.decode(Path(arguments[1]).read_bytes(), type=Settings), int(arguments[2]))
         return 0
     try:
         settings = read_settings(arguments, os.environ)

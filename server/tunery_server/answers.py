@@ -49,7 +49,10 @@ def from_bytes(
     """Return bytes that already are the JSON of a type as an answer."""
     # Litestar sends bytes as they are; the type is what the API documentation shows.
     return Response(
-        cast("T", body), status_code=status, media_type="application/json", headers=dict(headers or {})
+        cast("T", body),
+        status_code=status,
+        media_type="application/json",
+        headers=dict(headers or {}),
     )
 
 

@@ -1,7 +1,7 @@
 """The application: every route behind one gate, one guard and one set of error answers."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -17,20 +17,24 @@ from tunery_server.services import Services
 
 
 def create_app(services: Services) -> ASGIApp:
-    """Return the application of one worker."""
+    """Return the application of one worker; its lifespan opens and closes the services."""
 
     @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+    async def serving(_app: Litestar) -> AsyncGenerator[None]:
         await services.open()
         yield
         await services.close()
 
-    app = litestar_app(State({"services": services}))
-    app._lifespan_managers.append(lifespan(app))
+    app = litestar_app(State({"services": services}), lifespan=serving)
     return Gate(app, services.settings)
 
 
-def litestar_app(state: State, openapi_config: OpenAPIConfig | None = None) -> Litestar:
+def litestar_app(
+    state: State,
+    *,
+    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
+    openapi_config: OpenAPIConfig | None = None,
+) -> Litestar:
     """Return the routes with what applies to all of them."""
     return Litestar(
         route_handlers=all_handlers(),
@@ -38,6 +42,7 @@ def litestar_app(state: State, openapi_config: OpenAPIConfig | None = None) -> L
         guards=[require_key],
         exception_handlers=problems.HANDLERS,
         state=state,
+        lifespan=[lifespan] if lifespan else [],
         openapi_config=openapi_config,
         logging_config=None,
         request_max_body_size=None,  # limits.Gate counts, by path

@@ -13,12 +13,12 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tunery.types import Prediction, PredictRequest, Preview
+from tunery.types import PROBLEMS, Prediction, PredictRequest, Preview
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
 from tunery_server.db.queries.deployments import Route
 from tunery_server.news import News
-from tunery_server.problems import PROBLEMS, Refusal, quote
+from tunery_server.problems import Refusal, quote
 from tunery_server.wires import Connection
 from tunery_trainer.protocol.wire import (
     Answered,

@@ -1,5 +1,6 @@
 """Idempotency: a POST that creates something does so once per Idempotency-Key."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -58,32 +59,55 @@ async def create(
     """
     key = key_of(request)
     fingerprint = await _fingerprint(request, body_sha256) if key is not None else ""
-    for attempt in range(_TRIES):
-        try:
-            async with request.services.database.write() as connection:
-                if key is not None:
-                    kept = await idempotency.find(connection, request.project, key)
-                    if kept is not None:
-                        return _replay(kept, fingerprint, of)
-                created = await make(connection)
-                body = encode(created.content)
-                headers = {"Location": created.location}
-                if key is not None:
-                    await idempotency.keep(
-                        connection,
-                        project=request.project,
-                        key=key,
-                        request_sha256=fingerprint,
-                        status=created.status,
-                        headers=headers,
-                        body=body,
-                    )
-            break
-        except IntegrityError:
-            if attempt == _TRIES - 1:
-                raise
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(IntegrityError):
+            return await _attempt(request, key, fingerprint, of, make)
+    return await _attempt(request, key, fingerprint, of, make)
+
+
+async def _attempt(
+    request: Request,
+    key: str | None,
+    fingerprint: str,
+    of: type[T],
+    make: Callable[[AsyncConnection], Awaitable[Created[T]]],
+) -> Response[T]:
+    async with request.services.database.write() as connection:
+        if key is None:
+            answered = _answer(await make(connection), of)
+        else:
+            answered = await _once(connection, request.project, key, fingerprint, of, make)
     request.services.news.wake()
-    return from_bytes(body, of, status=created.status, headers=headers)
+    return answered
+
+
+async def _once(
+    connection: AsyncConnection,
+    project: str,
+    key: str,
+    fingerprint: str,
+    of: type[T],
+    make: Callable[[AsyncConnection], Awaitable[Created[T]]],
+) -> Response[T]:
+    kept = await idempotency.find(connection, project, key)
+    if kept is not None:
+        return _replay(kept, fingerprint, of)
+    created = await make(connection)
+    await idempotency.keep(
+        connection,
+        project=project,
+        key=key,
+        request_sha256=fingerprint,
+        status=created.status,
+        headers={"Location": created.location},
+        body=encode(created.content),
+    )
+    return _answer(created, of)
+
+
+def _answer(created: Created[T], of: type[T]) -> Response[T]:
+    headers = {"Location": created.location}
+    return from_bytes(encode(created.content), of, status=created.status, headers=headers)
 
 
 async def _fingerprint(request: Request, body_sha256: str | None) -> str:

@@ -8,7 +8,17 @@ import re
 import time
 from collections.abc import Iterable
 
-from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPRequestEvent,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from tunery_server.ids import new_id
 from tunery_server.problems import MEDIA_TYPE, REQUEST_ID, Refusal, language_of, quote
@@ -22,6 +32,7 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,100}")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 
 Headers = Iterable[tuple[bytes, bytes]]
+Received = HTTPReceiveMessage | WebSocketReceiveMessage
 
 
 class Gate:
@@ -37,7 +48,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope["headers"])
@@ -101,7 +112,7 @@ class _Body:
         self._waited = 0.0
         self._in_window = 0
 
-    async def receive(self) -> Message:
+    async def receive(self) -> Received:
         """Return the next message.
 
         Raises:
@@ -116,7 +127,7 @@ class _Body:
             self._count(message)
         return message
 
-    async def _in_time(self) -> Message:
+    async def _in_time(self) -> Received:
         while True:
             started_at = time.monotonic()
             try:

@@ -58,9 +58,7 @@ class Refusal(Exception):
     def body(self, request_id: str, language: Language) -> bytes:
         """Return the problem as JSON."""
         kind = PROBLEMS[self.code]
-        title, hint = (
-            (kind.title_zh, kind.hint_zh) if language == "zh" else (kind.title, kind.hint)
-        )
+        title, hint = (kind.title_zh, kind.hint_zh) if language == "zh" else (kind.title, kind.hint)
         problem = Problem(
             type=f"/problems/{self.code}",
             title=title,
@@ -132,7 +130,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
     logger.error(
         "%s %s: %s %s",
         request.method,
-        request.scope.get("path_template", ""),
+        request.scope["path"],
         code,
         request_id,
         exc_info=error,

@@ -12,7 +12,7 @@ import msgspec
 from litestar.datastructures import State
 from litestar.types import Empty
 
-from tunery_server.auth import Key
+from tunery_server.keys import Key
 from tunery_server.problems import REQUEST_ID, Refusal, quote
 from tunery_server.services import Services
 from tunery_server.violations import refusal_of

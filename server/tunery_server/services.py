@@ -3,10 +3,10 @@
 import asyncio
 
 from tunery_server.artifacts import Artifacts
-from tunery_server.auth import Keys
 from tunery_server.base_models import BaseModels
 from tunery_server.db.engine import Database
 from tunery_server.engines import Engines
+from tunery_server.keys import Keys
 from tunery_server.news import News
 from tunery_server.settings import Settings
 

@@ -99,13 +99,13 @@ async def _write(request: Request, descriptor: int) -> tuple[int, bytes]:
         buffer += part
         size += len(part)
         if not checked and len(buffer) >= _TAR_AT + len(_TAR):
-            _check_magic(buffer)
+            _check_magic(bytes(buffer))
             checked = True
         if len(buffer) >= _WRITE_BYTES:
             chunk, buffer = bytes(buffer), bytearray()
             await asyncio.to_thread(flush, chunk)
     if not checked:
-        _check_magic(buffer)
+        _check_magic(bytes(buffer))
     await asyncio.to_thread(flush, bytes(buffer))
     await asyncio.to_thread(os.fsync, descriptor)
     return size, digest.digest()
@@ -141,7 +141,7 @@ def _expected_digest(request: Request) -> bytes | None:
         raise Refusal("bad-request", "Content-Digest is not base64") from None
 
 
-def _check_magic(start: bytearray) -> None:
+def _check_magic(start: bytes) -> None:
     if start.startswith(_PARQUET):
         raise Refusal("format-mismatch", "the bytes are Parquet, which is not read yet")
     if start.startswith(_FOREIGN) or start[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:

@@ -21,6 +21,6 @@ def _forgetful_accelerate() -> Iterator[None]:
 @pytest.fixture
 def bench(tmp_path: Path):
     """Return a directory with a tiny base model and rows."""
-    from tiny_model import Bench
+    from tests.trainer.tiny_model import Bench
 
     return Bench(tmp_path)

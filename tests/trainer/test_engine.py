@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from wire_client import WireClient
+from tests.trainer.wire_client import WireClient
 
 from tunery_trainer import engine
 from tunery_trainer.failure import Refusal
-from tunery_trainer.loading import ServedVersion, load_version
-from tunery_trainer.model_files import CANARY_NAME, FACTS_NAME, Canary, ModelFacts, write_json
-from tunery_trainer.protocol import events, manifest, wire
+from tunery_trainer.loading import ServedVersion
+from tunery_trainer.model_files import ModelFacts
+from tunery_trainer.protocol import events, wire
 from tunery_trainer.protocol.specs import EngineRun
 from tunery_trainer.tasks.text_classification import TextClassification, Tokens
 
@@ -413,60 +413,6 @@ def test_garbage_closes_its_own_connection_only(running, client):
         assert other.closed_by_peer()
 
     assert client.ask(wire.Ping(id=2)) == wire.Pong(id=2, served=0)
-
-
-def model_dir(directory: Path, texts: list[str], logits: list[list[float]]) -> str:
-    directory.mkdir()
-    write_json(directory / FACTS_NAME, FACTS)
-    write_json(directory / CANARY_NAME, Canary(texts=texts, logits=logits))
-    return manifest.write(directory, {})[0]
-
-
-def try_load(directory: Path, sha256: str, spec: EngineRun, runtime=None) -> ServedVersion:
-    message = wire.Load(
-        id=1, version="v", model_dir=str(directory), manifest_sha256=sha256, runtime="auto"
-    )
-    return load_version(
-        message,
-        spec,
-        load_runtime=lambda *_, **__: runtime or FakeRuntime(),
-        task_named=lambda _: FakeTask(),
-    )
-
-
-def test_version_whose_canary_answers_is_served(tmp_path, running):
-    sha256 = model_dir(tmp_path / "m", ["a", "aa"], [[0, 2.001, 0], [0, 0, 1.999]])
-
-    version = try_load(tmp_path / "m", sha256, running.spec)
-
-    assert (version.name, version.facts, version.probe) == ("v", FACTS, [[1], [2]])
-
-
-@pytest.mark.parametrize(
-    ("texts", "logits", "message"),
-    [
-        (["a"], [[0, 2.1, 0]], "logits differ by 0.1, more than 0.01"),
-        (["a"], [[0, 2]], r"logits are \(1, 3\), not \(1, 2\)"),
-        (["a" * 11], [[0, 0, 2]], "some logits are not finite"),
-    ],
-)
-def test_version_whose_canary_answers_otherwise_is_refused(
-    tmp_path, running, texts, logits, message
-):
-    sha256 = model_dir(tmp_path / "m", texts, logits)
-
-    with pytest.raises(Refusal, match=f"canary-failed: {message}"):
-        try_load(tmp_path / "m", sha256, running.spec)
-
-
-def test_version_with_a_changed_file_is_refused(tmp_path, running):
-    sha256 = model_dir(tmp_path / "m", ["a"], [[0, 2, 0]])
-    facts = tmp_path / "m" / FACTS_NAME
-    facts.chmod(0o644)
-    facts.write_bytes(facts.read_bytes().replace(b"eggs", b"legs"))
-
-    with pytest.raises(Refusal, match=r"checkpoint-corrupt: tunery\.json is not what"):
-        try_load(tmp_path / "m", sha256, running.spec)
 
 
 def test_engine_imports_no_torch():

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+from tests.trainer.wire_client import WireClient
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from wire_client import WireClient
 
 from tunery.types import Preview, PreviewRow
 from tunery_trainer import reader
@@ -117,8 +118,10 @@ def test_base_model_without_a_tokenizer_is_refused(client, base_model, message):
     )
 
 
-def test_impossible_length_is_refused_and_the_reader_lives_on(client):
-    assert client.ask(preview("i", max_length=0)).code == "internal-error"
+def test_preview_that_makes_no_sense_is_refused_and_the_reader_lives_on(client):
+    message = msgspec.structs.replace(preview("i"), labels=[])
+
+    assert client.ask(message).code == "internal-error"
     assert client.ask(wire.Ping(id=5)) == wire.Pong(id=5, served=0)
 
 

@@ -31,6 +31,8 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every 
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION = 0x20080522  # linux/capability.h
+_DAC_OVERRIDE = 1 << 1  # root keeps reading files of others, where Landlock lets it
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE = 1 << 4 | 1 << 5
@@ -73,6 +75,18 @@ class _RulesetAttr(ctypes.Structure):
         ("handled_access_fs", ctypes.c_uint64),
         ("handled_access_net", ctypes.c_uint64),
         ("scoped", ctypes.c_uint64),
+    ]
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapabilityData(ctypes.Structure):
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
     ]
 
 
@@ -134,6 +148,7 @@ def confine(
         raise RuntimeError(f"{thread_count()} threads run already: they would not be confined")
     libc = ctypes.CDLL(None, use_errno=True)
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _drop_capabilities(libc)
     if not network:
         refuse_network_sockets(libc)
     abi = landlock_abi()
@@ -207,6 +222,21 @@ def _python() -> list[Path]:
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.exists()]
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Make root an ordinary user that may override file modes.
+
+    Landlock knows neither kernel modules nor the clock, and a root with CAP_PERFMON reads its
+    parent's /proc/<pid>/environ past it (Linux 6.18).
+    """
+    header = _CapabilityHeader(version=_CAPABILITY_VERSION)
+    words = (_CapabilityData * 2)()
+    _checked(libc.capget(ctypes.byref(header), words))
+    kept = words[0].permitted & _DAC_OVERRIDE
+    words[0] = _CapabilityData(effective=kept, permitted=kept)
+    words[1] = _CapabilityData()
+    _checked(libc.capset(ctypes.byref(header), words))
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:

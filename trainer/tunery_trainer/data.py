@@ -98,6 +98,9 @@ class TokenCache:
         Raises:
             Failure: a row has a label that the dataset does not name.
         """
+        if not pq.read_metadata(parquet).num_rows:  # of which `map` writes no file
+            empty: dict[str, list[int]] = {name: [] for name in _features()}
+            return TokenRows(datasets.Dataset.from_dict(empty, _features()), self._suffix)
         path = self._directory / f"{self._key}-{split}.arrow"
         if not path.is_file():
             self._tokenise(parquet, path, on_progress)
@@ -116,13 +119,6 @@ class TokenCache:
                 "label": [self._labels[label] for label in rows["label"]],
             }
 
-        features = datasets.Features(
-            {
-                "input_ids": datasets.Sequence(datasets.Value("int32")),
-                "length": datasets.Value("int32"),
-                "label": datasets.Value("int32"),
-            }
-        )
         self._directory.mkdir(parents=True, exist_ok=True)
         table = pq.read_table(parquet, columns=["text", "label"])
         rows = datasets.Dataset(datasets.table.InMemoryTable(table))
@@ -133,7 +129,7 @@ class TokenCache:
             batched=True,
             batch_size=TOKENISE_ROWS,
             remove_columns=["text", "label"],
-            features=features,
+            features=_features(),
             cache_file_name=str(path),
             new_fingerprint=path.stem,
         )
@@ -160,6 +156,16 @@ def epoch_batches(
         by_length = chunk[np.argsort(lengths[chunk], kind="stable")]
         batches += list(_slices(by_length, batch_size))
     return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _features() -> Any:
+    return datasets.Features(
+        {
+            "input_ids": datasets.Sequence(datasets.Value("int32")),
+            "length": datasets.Value("int32"),
+            "label": datasets.Value("int32"),
+        }
+    )
 
 
 def _slices(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

@@ -58,7 +58,9 @@ async def serve(
         assert task is not None
         connections.add(task)
         try:
-            await _converse(service, reader, writer)
+            # Cancelled below only; asyncio logs a cancelled connection as a fault (3.11).
+            with contextlib.suppress(asyncio.CancelledError):
+                await _converse(service, reader, writer)
         finally:
             connections.discard(task)
 

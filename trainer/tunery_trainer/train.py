@@ -26,7 +26,7 @@ from tunery_trainer import checkpoint, data, model
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import Batch, TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
-from tunery_trainer.hyperparameters import Circumstances, Settings, resolve, settle
+from tunery_trainer.hyperparameters import Circumstances, Settings, recalled, resolve, settle
 from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
 from tunery_trainer.optimization import new_optimizer, schedule, set_learning_rate
 from tunery_trainer.progress import ProgressMeter
@@ -169,7 +169,8 @@ def _finetune(
                 save({}, best=False)
                 emit(Interrupted(step=state.step))
                 return
-            emit(MetricLogged(step=state.step, values=finite(figures)))
+            if figures:
+                emit(MetricLogged(step=state.step, values=finite(figures)))
             better = judge(figures, state, settings)
             if better:
                 best_weights = checkpoint.copy_of_weights(classifier)
@@ -277,7 +278,7 @@ def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, 
             threads=spec.threads,
         ),
     )
-    resolved = fresh | (spec.resolved or {})
+    resolved = fresh | recalled(spec.resolved or {})
     if resolved["precision"].value == "fp16" and not cuda:
         raise Failure("unsupported-precision", "fp16 needs a GPU; this device is a CPU")
     return resolved

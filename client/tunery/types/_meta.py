@@ -28,6 +28,7 @@ NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]{1,128}$"
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
+Whole = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
 Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Score = Annotated[float, msgspec.Meta(ge=-1e308, le=1e308)]
 Timestamp = Annotated[

@@ -23,22 +23,24 @@ Fraction = Annotated[float, about("Share of the rows.", 0.15, ge=0.0, le=1.0)]
 ColumnName = Annotated[str, about("A column of the file, exactly as it is written there.", "text")]
 
 
-class Columns(Request, kw_only=True):
+class Columns(Request, kw_only=True, frozen=True):
     """Which column holds what."""
 
     text: ColumnName
     label: ColumnName
 
 
-class SplitFiles(Request, kw_only=True):
+class SplitFiles(Request, kw_only=True, frozen=True):
     """One file per split; without a validation file a tenth of train becomes it, by hash."""
 
     train: Annotated[str, about("File id.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     test: Annotated[str, about("File id.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3C")]
-    validation: Annotated[str | None, about("File id.", None)] = None
+    validation: Annotated[
+        str | None, about("File id.", None, "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3D")
+    ] = None
 
 
-class SplitSpec(Request, kw_only=True):
+class SplitSpec(Request, kw_only=True, frozen=True):
     """How rows of a single file are shared out: by a hash of their normalised text."""
 
     train: Fraction = 0.7
@@ -47,7 +49,7 @@ class SplitSpec(Request, kw_only=True):
     seed: Annotated[int, about("Part of the hash.", 42, ge=0, le=2**32 - 1)] = 42
 
 
-class Policies(Request, kw_only=True):
+class Policies(Request, kw_only=True, frozen=True):
     """What happens to rows that are suspicious, not wrong."""
 
     duplicates: Annotated[Literal["keep", "drop"], about("Rows that repeat another.", "keep")] = (
@@ -67,7 +69,7 @@ class Policies(Request, kw_only=True):
     empty: Annotated[Literal["reject", "drop"], about("Rows without a text.", "reject")] = "reject"
 
 
-class DatasetSpec(Request, kw_only=True):
+class DatasetSpec(Request, kw_only=True, frozen=True):
     """Registers a dataset: one file that is split, or one file per split.
 
     The same name again is the next version.
@@ -82,7 +84,7 @@ class DatasetSpec(Request, kw_only=True):
     policies: Annotated[Policies, about("What happens to suspicious rows.")] = Policies()
 
 
-class ColumnsUsed(Answer, kw_only=True):
+class ColumnsUsed(Answer, kw_only=True, frozen=True):
     """The columns that were read."""
 
     text: ColumnName
@@ -90,13 +92,15 @@ class ColumnsUsed(Answer, kw_only=True):
     inferred: Annotated[bool, about("Whether tunery guessed them.", False)]
 
 
-class Dataset(Answer, kw_only=True):
+class Dataset(Answer, kw_only=True, frozen=True):
     """One immutable version of a dataset."""
 
     id: Annotated[str, about("Prefixed ULID.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     name: Annotated[str, about("Name of the dataset.", "banking")]
     version: Annotated[int, about("Rises by one per name.", 1, ge=1, le=MAX_INT)]
-    parent: Annotated[str | None, about("Id of the version before.", None)]
+    parent: Annotated[
+        str | None, about("Id of the version before.", None, "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ]
     status: Annotated[
         Literal["validating", "ready", "rejected"],
         about("`rejected` datasets keep their report.", "ready"),
@@ -113,7 +117,7 @@ class Dataset(Answer, kw_only=True):
     created_at: Timestamp
 
 
-class Finding(Answer, kw_only=True):
+class Finding(Answer, kw_only=True, frozen=True):
     """One thing that the ingest found in the file."""
 
     code: Annotated[str, about("Stable, see `/problems/{code}`.", "empty-text")]
@@ -123,18 +127,21 @@ class Finding(Answer, kw_only=True):
         Annotated[int, Meta(ge=1, le=MAX_INT)] | None, about("1-based line of the file.", 118)
     ] = None
     column: Annotated[str | None, about("Column of the file.", "text")] = None
-    split: Annotated[str | None, about("Split file, where there are several.", None)] = None
+    split: Annotated[str | None, about("Split file, where there are several.", None, "train")] = (
+        None
+    )
 
 
-class Dialect(Answer, kw_only=True):
+class Dialect(Answer, kw_only=True, frozen=True):
     """How the file is written."""
 
     format: Annotated[Literal["csv", "jsonl"], about("Container.", "csv")]
     delimiter: Annotated[str | None, about("Cell separator of a CSV.", ",")]
     newline: Annotated[Literal["lf", "crlf", "cr", "mixed"], about("Line ends.", "lf")]
+    inferred: Annotated[bool, about("Whether tunery guessed it.", True)]
 
 
-class LabelVariants(Answer, kw_only=True):
+class LabelVariants(Answer, kw_only=True, frozen=True):
     """Spellings that look like one label."""
 
     canonical: Annotated[str, about("The proposed spelling: the commonest.", "refund")]
@@ -142,14 +149,14 @@ class LabelVariants(Answer, kw_only=True):
     why: Annotated[list[str], about("In what they differ.", ["case", "space"])]
 
 
-class LabelReport(Answer, kw_only=True):
+class LabelReport(Answer, kw_only=True, frozen=True):
     """Labels by split, and those that look alike."""
 
     counts: Annotated[dict[str, dict[str, Count]], about("Rows by split and label.")]
     variants: Annotated[list[LabelVariants], about("Spellings that look like one label.")]
 
 
-class RowGroup(Answer, kw_only=True):
+class RowGroup(Answer, kw_only=True, frozen=True):
     """Rows that have the same text."""
 
     text: Annotated[str, about("The text, at most 200 characters.", "where is my card?")]
@@ -157,7 +164,7 @@ class RowGroup(Answer, kw_only=True):
     labels: Annotated[list[str], about("Their labels, sorted.", ["card_arrival"])]
 
 
-class DuplicateReport(Answer, kw_only=True):
+class DuplicateReport(Answer, kw_only=True, frozen=True):
     """Rows that repeat another one, text and label."""
 
     exact: Annotated[int, about("Rows beyond the first of each group.", 3, ge=0, le=MAX_INT)]
@@ -165,7 +172,7 @@ class DuplicateReport(Answer, kw_only=True):
     groups: Annotated[list[RowGroup], about("The first ten groups.")]
 
 
-class ConflictReport(Answer, kw_only=True):
+class ConflictReport(Answer, kw_only=True, frozen=True):
     """Texts that stand under several labels."""
 
     texts: Annotated[int, about("Distinct texts.", 5, ge=0, le=MAX_INT)]
@@ -173,7 +180,7 @@ class ConflictReport(Answer, kw_only=True):
     examples: Annotated[list[RowGroup], about("The first ten.")]
 
 
-class LeakageReport(Answer, kw_only=True):
+class LeakageReport(Answer, kw_only=True, frozen=True):
     """Training texts that a held-out split has too."""
 
     exact: Annotated[int, about("Training rows equal to a test row.", 0, ge=0, le=MAX_INT)]
@@ -185,7 +192,7 @@ class LeakageReport(Answer, kw_only=True):
     examples: Annotated[list[RowGroup], about("The first ten.")]
 
 
-class Report(Answer, kw_only=True):
+class Report(Answer, kw_only=True, frozen=True):
     """Everything the ingest found: findings are data, not prose."""
 
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
@@ -204,7 +211,7 @@ class Report(Answer, kw_only=True):
     leakage: Annotated[LeakageReport, about("Overlap of the splits.")]
 
 
-class Row(Answer, kw_only=True):
+class Row(Answer, kw_only=True, frozen=True):
     """One ingested row."""
 
     line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
@@ -212,7 +219,7 @@ class Row(Answer, kw_only=True):
     label: Annotated[str, about("The label.", "lost_or_stolen_card")]
 
 
-class RowPage(Answer, kw_only=True):
+class RowPage(Answer, kw_only=True, frozen=True):
     """Rows of a split, in file order."""
 
     data: Annotated[list[Row], about("The rows.")]
@@ -220,7 +227,7 @@ class RowPage(Answer, kw_only=True):
     last_id: Annotated[str | None, about("Pass it as `after`.", "20")]
 
 
-class PreviewRow(Answer, kw_only=True):
+class PreviewRow(Answer, kw_only=True, frozen=True):
     """One row as the model sees it."""
 
     text: Annotated[str, about("The text.", "I lost my card")]
@@ -231,7 +238,7 @@ class PreviewRow(Answer, kw_only=True):
     unknown: Annotated[int, about("Tokens that the vocabulary lacks.", 0, ge=0, le=MAX_INT)]
 
 
-class Preview(Answer, kw_only=True):
+class Preview(Answer, kw_only=True, frozen=True):
     """The first training rows as a base model would see them."""
 
     base_model: Annotated[str, about("Whose tokenizer.", "minilm-l6")]

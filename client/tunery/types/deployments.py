@@ -11,17 +11,19 @@ RuntimeName = Literal["openvino", "torch"]
 DeploymentStatus = Literal["loading", "ready", "failed", "degraded", "stopped"]
 
 
-class DeployStep(Request, kw_only=True):
+class DeployStep(Request, kw_only=True, frozen=True):
     """Deploys what a fine-tune leaves behind."""
 
     name: Annotated[str, about("Name of the deployment.", "intent", pattern=SLUG_PATTERN)]
 
 
-class DeploymentSpec(Request, kw_only=True):
+class DeploymentSpec(Request, kw_only=True, frozen=True):
     """What a deployment should serve: a version, or a checkpoint of any job."""
 
     version: Annotated[str | None, about("Model version.", "intent/3")] = None
-    checkpoint: Annotated[str | None, about("Checkpoint id.", None)] = None
+    checkpoint: Annotated[
+        str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ] = None
     replicas: Annotated[
         Literal["auto"] | Annotated[int, about("Processes.", 1, ge=1, le=64)],
         about("Engine processes that share the load.", "auto"),
@@ -36,15 +38,17 @@ class DeploymentSpec(Request, kw_only=True):
     )
 
 
-class Desired(Answer, kw_only=True):
+class Desired(Answer, kw_only=True, frozen=True):
     """What was asked for last."""
 
     version: Annotated[str | None, about("Model version.", "intent/3")] = None
-    checkpoint: Annotated[str | None, about("Checkpoint id.", None)] = None
+    checkpoint: Annotated[
+        str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ] = None
     generation: Annotated[int, about("Rises with every PUT.", 4, ge=0, le=MAX_INT)] = 0
 
 
-class Actual(Answer, kw_only=True):
+class Actual(Answer, kw_only=True, frozen=True):
     """What answers predictions now."""
 
     version: Annotated[str, about("Version, or checkpoint id.", "intent/3")]
@@ -54,7 +58,7 @@ class Actual(Answer, kw_only=True):
     generation: Annotated[int, about("Of the PUT that asked for it.", 4, ge=0, le=MAX_INT)]
 
 
-class Parity(Answer, kw_only=True):
+class Parity(Answer, kw_only=True, frozen=True):
     """The served runtime against torch, on real rows."""
 
     rows: Annotated[int, about("Rows compared.", 256, ge=0, le=MAX_INT)]
@@ -62,7 +66,7 @@ class Parity(Answer, kw_only=True):
     largest_difference: Annotated[float, about("Of a probability.", 2.9e-6, ge=0, le=1)]
 
 
-class DeploymentEvent(Answer, kw_only=True):
+class DeploymentEvent(Answer, kw_only=True, frozen=True):
     """One line of a deployment's history."""
 
     at: Timestamp
@@ -71,7 +75,7 @@ class DeploymentEvent(Answer, kw_only=True):
     outcome: Annotated[str, about("`ready`, or a problem code.", "ready")]
 
 
-class Deployment(Answer, kw_only=True):
+class Deployment(Answer, kw_only=True, frozen=True):
     """A name that answers `POST /predict`."""
 
     name: Annotated[str, about("Use it as `model` of a prediction.", "intent")]

@@ -6,24 +6,26 @@ from tunery.types._meta import MAX_INT, Answer, Count, Ratio, Request, Score, Ti
 from tunery.types.datasets import Split
 
 
-class EvaluateSpec(Request, kw_only=True):
+class EvaluateSpec(Request, kw_only=True, frozen=True):
     """Evaluates a version or a checkpoint through the runtime that would serve it."""
 
     version: Annotated[str | None, about("Model version.", "intent/3")] = None
-    checkpoint: Annotated[str | None, about("Checkpoint id.", None)] = None
+    checkpoint: Annotated[
+        str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ] = None
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     split: Annotated[Split, about("Which rows.", "test")] = "test"
     allow_train: Annotated[bool, about("Must be true for split `train`.", False)] = False
 
 
-class Metric(Answer, kw_only=True):
+class Metric(Answer, kw_only=True, frozen=True):
     """A figure; null, with a reason, where it is not defined."""
 
     value: Annotated[Score | None, about("The figure.", 0.926)]
-    reason: Annotated[str | None, about("Why it is null.", None)] = None
+    reason: Annotated[str | None, about("Why it is null.", None, "no row has this label")] = None
 
 
-class ClassMetrics(Answer, kw_only=True):
+class ClassMetrics(Answer, kw_only=True, frozen=True):
     """How one label does."""
 
     label: Annotated[str, about("The label.", "lost_or_stolen_card")]
@@ -33,19 +35,21 @@ class ClassMetrics(Answer, kw_only=True):
     support: Annotated[int, about("Rows that have it.", 40, ge=0, le=MAX_INT)]
 
 
-class Confusion(Answer, kw_only=True):
+class Confusion(Answer, kw_only=True, frozen=True):
     """Rows by true label (first index) and predicted label (second)."""
 
     labels: Annotated[list[str], about("Of both axes.")]
     matrix: Annotated[list[list[Count]], about("Counts.")]
 
 
-class Evaluation(Answer, kw_only=True):
+class Evaluation(Answer, kw_only=True, frozen=True):
     """Measured facts about one version on one split."""
 
     id: Annotated[str, about("Prefixed ULID.", "eval_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     version: Annotated[str | None, about("Model version.", "intent/3")]
-    checkpoint: Annotated[str | None, about("Checkpoint id.", None)]
+    checkpoint: Annotated[
+        str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ]
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     split: Annotated[Split, about("Which rows.", "test")]
     rows: Annotated[int, about("How many.", 3080, ge=0, le=MAX_INT)]

@@ -8,7 +8,7 @@ from tunery.types._meta import MAX_INT, Answer, Timestamp, about
 MEDIA_TYPES = ("text/csv", "application/x-ndjson")
 
 
-class File(Answer, kw_only=True):
+class File(Answer, kw_only=True, frozen=True):
     """An uploaded file. Its bytes never change."""
 
     id: Annotated[str, about("Prefixed ULID.", "file_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]

@@ -12,7 +12,7 @@ StoppingMetric = Literal["loss", "accuracy", "macro_f1"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
-class EarlyStopping(Request, kw_only=True):
+class EarlyStopping(Request, kw_only=True, frozen=True):
     """Ends the run when validation no longer improves; the best checkpoint is kept."""
 
     metric: Annotated[StoppingMetric, about("On the validation split.", "macro_f1")] = "macro_f1"
@@ -20,7 +20,7 @@ class EarlyStopping(Request, kw_only=True):
     min_delta: Annotated[float, about("Less is no improvement.", 0.0, ge=0, le=1e6)] = 0.0
 
 
-class Hyperparameters(Request, kw_only=True):
+class Hyperparameters(Request, kw_only=True, frozen=True):
     """How to train. Everything may be left out; the job echoes what it resolved to."""
 
     learning_rate: Annotated[
@@ -37,11 +37,11 @@ class Hyperparameters(Request, kw_only=True):
     ] = "auto"
     max_steps: Annotated[
         Annotated[int, Meta(ge=1, le=10**9)] | None,
-        about("Optimizer steps, instead of epochs.", None),
+        about("Optimizer steps, instead of epochs.", None, 500),
     ] = None
     max_minutes: Annotated[
         Annotated[float, Meta(gt=0, le=10**6)] | None,
-        about("Ends the run in time; the best is kept.", None),
+        about("Ends the run in time; the best is kept.", None, 30.0),
     ] = None
     scheduler: Annotated[Literal["linear", "cosine", "constant"], about("After warm-up.")] = (
         "linear"
@@ -72,7 +72,7 @@ class Hyperparameters(Request, kw_only=True):
     )
 
 
-class Checkpoints(Request, kw_only=True):
+class Checkpoints(Request, kw_only=True, frozen=True):
     """When to save, and what to keep."""
 
     every: Annotated[
@@ -83,20 +83,20 @@ class Checkpoints(Request, kw_only=True):
     keep_best: Annotated[int, about("Best ones to keep.", 1, ge=1, le=100)] = 1
 
 
-class Resources(Request, kw_only=True):
+class Resources(Request, kw_only=True, frozen=True):
     """What the job needs."""
 
     devices: Annotated[int, about("Slots of the train lane.", 1, ge=1, le=1)] = 1
 
 
-class Then(Request, kw_only=True):
+class Then(Request, kw_only=True, frozen=True):
     """What follows when the fine-tune has succeeded."""
 
     evaluate: Annotated[bool, about("Evaluate on the test split.", True)] = True
     deploy: Annotated[DeployStep | None, about("Deploy the new version.")] = None
 
 
-class FinetuneSpec(Request, kw_only=True):
+class FinetuneSpec(Request, kw_only=True, frozen=True):
     """Starts a fine-tune; on success it registers the next version of `model`."""
 
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
@@ -116,7 +116,7 @@ class FinetuneSpec(Request, kw_only=True):
     ] = {}
 
 
-class BaseModel(Answer, kw_only=True):
+class BaseModel(Answer, kw_only=True, frozen=True):
     """A model that may be fine-tuned."""
 
     id: Annotated[str, about("Use it as `base_model`.", "minilm-l6")]
@@ -125,7 +125,7 @@ class BaseModel(Answer, kw_only=True):
     available: Annotated[bool, about("Whether its files are on this machine.", True)]
 
 
-class BaseModelList(Answer, kw_only=True):
+class BaseModelList(Answer, kw_only=True, frozen=True):
     """What may be fine-tuned."""
 
     data: Annotated[list[BaseModel], about("The allowlist.")]

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from tunery.types._meta import Answer, about
 
 
-class Live(Answer, kw_only=True):
+class Live(Answer, kw_only=True, frozen=True):
     """The API process answers."""
 
     status: Annotated[Literal["live"], about("Always `live`.", "live")] = "live"
     version: Annotated[str, about("Of tunery.", "0.1.0")]
 
 
-class Ready(Answer, kw_only=True):
+class Ready(Answer, kw_only=True, frozen=True):
     """The deployments of the last life serve again."""
 
     status: Annotated[Literal["ready"], about("Always `ready`.", "ready")] = "ready"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, about
+from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, Whole, about
 from tunery.types.problems import ErrorInfo
 
 JobKind = Literal["ingest", "finetune", "evaluate"]
@@ -17,7 +17,7 @@ QueueReason = Literal["waiting-for-device", "waiting-for-slot", "backing-off"]
 EventType = Literal["state", "metric", "checkpoint", "warning", "log", "end"]
 
 
-class Queue(Answer, kw_only=True):
+class Queue(Answer, kw_only=True, frozen=True):
     """Why a queued job waits."""
 
     position: Annotated[int, about("1 is next.", 3, ge=1, le=MAX_INT)]
@@ -27,7 +27,7 @@ class Queue(Answer, kw_only=True):
     ] = None
 
 
-class Progress(Answer, kw_only=True):
+class Progress(Answer, kw_only=True, frozen=True):
     """How far a running job is."""
 
     phase: Annotated[str, about("What it is doing.", "training")]
@@ -42,24 +42,33 @@ class Progress(Answer, kw_only=True):
     ] = None
 
 
-class Resolved(Answer, kw_only=True):
+class Resolved(Answer, kw_only=True, frozen=True):
     """What a hyperparameter became, and by which rule."""
 
-    value: Annotated[bool | Score | str | dict[str, Any] | None, about("The value.", 0.0002)]
+    value: Annotated[bool | Whole | Score | str | dict[str, Any] | None, about("The value.", 2e-4)]
     source: Annotated[str, about("`user`, `default`, or `auto:<rule>`.", "auto:encoder-small")]
 
 
-class JobResult(Answer, kw_only=True):
+class JobResult(Answer, kw_only=True, frozen=True):
     """What a succeeded job left behind."""
 
-    dataset: Annotated[str | None, about("Dataset id.", None)] = None
+    dataset: Annotated[str | None, about("Dataset id.", None, "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")] = (
+        None
+    )
     version: Annotated[str | None, about("Model version.", "intent/3")] = None
-    checkpoint: Annotated[str | None, about("Checkpoint id.", None)] = None
-    evaluation: Annotated[str | None, about("Evaluation id.", None)] = None
-    evaluate_job: Annotated[str | None, about("The job that makes the evaluation.", None)] = None
+    checkpoint: Annotated[
+        str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ] = None
+    evaluation: Annotated[
+        str | None, about("Evaluation id.", None, "eval_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+    ] = None
+    evaluate_job: Annotated[
+        str | None,
+        about("The job that makes the evaluation.", None, "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"),
+    ] = None
 
 
-class Job(Answer, kw_only=True):
+class Job(Answer, kw_only=True, frozen=True):
     """Anything that takes time. Read `terminal`, not a list of statuses."""
 
     id: Annotated[str, about("Prefixed ULID.", "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
@@ -80,7 +89,7 @@ class Job(Answer, kw_only=True):
     finished_at: Timestamp | None
 
 
-class Event(Answer, kw_only=True):
+class Event(Answer, kw_only=True, frozen=True):
     """Something that happened to a job; `seq` rises by one within the job."""
 
     seq: Annotated[int, about("1 is the first.", 17, ge=1, le=MAX_INT)]
@@ -93,7 +102,7 @@ class Event(Answer, kw_only=True):
     ]
 
 
-class EventList(Answer, kw_only=True):
+class EventList(Answer, kw_only=True, frozen=True):
     """Events of a job, oldest first."""
 
     data: Annotated[list[Event], about("The events.")]
@@ -101,27 +110,27 @@ class EventList(Answer, kw_only=True):
     last_seq: Annotated[int, about("Pass it as `after`.", 17, ge=0, le=MAX_INT)]
 
 
-class MetricPoint(Answer, kw_only=True):
+class MetricPoint(Answer, kw_only=True, frozen=True):
     """Metrics of one step."""
 
     step: Annotated[int, about("Optimizer step.", 120, ge=0, le=MAX_INT)]
     values: Annotated[dict[str, Any], about("By name.", {"loss": 0.82, "grad_norm": 1.9})]
 
 
-class MetricList(Answer, kw_only=True):
+class MetricList(Answer, kw_only=True, frozen=True):
     """Metrics of a job, by step."""
 
     data: Annotated[list[MetricPoint], about("Oldest first.")]
 
 
-class LogText(Answer, kw_only=True):
+class LogText(Answer, kw_only=True, frozen=True):
     """The end of a job's log."""
 
     attempt: Annotated[int, about("Which attempt.", 1, ge=0, le=MAX_INT)]
     lines: Annotated[list[str], about("Oldest first.")]
 
 
-class Checkpoint(Answer, kw_only=True):
+class Checkpoint(Answer, kw_only=True, frozen=True):
     """A saved state of a fine-tune; it can be deployed, evaluated and resumed from."""
 
     id: Annotated[str, about("Prefixed ULID.", "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
@@ -135,7 +144,7 @@ class Checkpoint(Answer, kw_only=True):
     created_at: Timestamp
 
 
-class CheckpointList(Answer, kw_only=True):
+class CheckpointList(Answer, kw_only=True, frozen=True):
     """Checkpoints of a job, newest first."""
 
     data: Annotated[list[Checkpoint], about("The checkpoints that are still kept.")]

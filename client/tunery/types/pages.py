@@ -16,4 +16,7 @@ class Page(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
 
     data: Annotated[list[T], about("The items.")]
     has_more: Annotated[bool, about("Whether another page follows.", False)]
-    last_id: Annotated[str | None, about("Pass it as `after`; null on an empty page.", None)]
+    last_id: Annotated[
+        str | None,
+        about("Pass it as `after`; null on an empty page.", None, "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"),
+    ]

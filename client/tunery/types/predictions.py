@@ -8,7 +8,7 @@ MAX_INPUTS = 256
 MAX_TEXT_CHARACTERS = 100_000
 
 
-class PredictRequest(Request, kw_only=True):
+class PredictRequest(Request, kw_only=True, frozen=True):
     """Asks a deployment about up to 256 texts."""
 
     model: Annotated[
@@ -21,14 +21,14 @@ class PredictRequest(Request, kw_only=True):
     )
 
 
-class LabelScore(Answer, kw_only=True):
+class LabelScore(Answer, kw_only=True, frozen=True):
     """A label and its probability."""
 
     label: Annotated[str, about("The label.", "lost_or_stolen_card")]
     score: Annotated[Ratio, about("Probability.", 0.981)]
 
 
-class Prediction(Answer, kw_only=True):
+class Prediction(Answer, kw_only=True, frozen=True):
     """The answer to one text."""
 
     label: Annotated[str, about("The most probable label.", "lost_or_stolen_card")]
@@ -38,7 +38,7 @@ class Prediction(Answer, kw_only=True):
     truncated: Annotated[bool, about("Whether the text was cut.", False)]
 
 
-class PredictResponse(Answer, kw_only=True):
+class PredictResponse(Answer, kw_only=True, frozen=True):
     """Answers in the order asked, all from one version."""
 
     model: Annotated[str, about("As asked.", "intent")]

@@ -11,19 +11,19 @@ from msgspec import Meta
 from tunery.types._meta import MAX_INT, Answer, about
 
 
-class FieldError(Answer, kw_only=True):
+class FieldError(Answer, kw_only=True, frozen=True):
     """One place of the input that is wrong."""
 
     code: Annotated[str, about("Stable, see `/problems/{code}`.", "out-of-range")]
     message: Annotated[str, about("What is wrong there.", "must be at most 1.0")]
     pointer: Annotated[str | None, about("JSON pointer.", "/hyperparameters/learning_rate")] = None
     line: Annotated[
-        Annotated[int, Meta(ge=1, le=MAX_INT)] | None, about("1-based line of a file.", None)
+        Annotated[int, Meta(ge=1, le=MAX_INT)] | None, about("1-based line of a file.", None, 118)
     ] = None
-    column: Annotated[str | None, about("Column of a file.", None)] = None
+    column: Annotated[str | None, about("Column of a file.", None, "text")] = None
 
 
-class Problem(Answer, kw_only=True):
+class Problem(Answer, kw_only=True, frozen=True):
     """An error answer.
 
     Source: RFC 9457, `application/problem+json`; `code`, `hint` and `errors` are extensions.
@@ -39,13 +39,15 @@ class Problem(Answer, kw_only=True):
     errors: Annotated[list[FieldError], about("At most 100 places.")] = []
 
 
-class ErrorInfo(Answer, kw_only=True):
+class ErrorInfo(Answer, kw_only=True, frozen=True):
     """Why a dataset was rejected, a job failed, or a deployment is not what was asked for."""
 
     code: Annotated[str, about("Stable, see `/problems/{code}`.", "crash-loop")]
     message: Annotated[str, about("What went wrong.", "the trainer died three times")]
     hint: Annotated[str, about("What to do.", "See the log of the last attempt.")]
-    log_tail: Annotated[str | None, about("The last lines of the child's log.", None)] = None
+    log_tail: Annotated[
+        str | None, about("The last lines of the child's log.", None, "MemoryError\n")
+    ] = None
 
 
 class ProblemKind(NamedTuple):

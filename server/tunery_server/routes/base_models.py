@@ -10,7 +10,7 @@ from tunery_server.requests import Request
 @get("/base-models", operation_id="list_base_models", sync_to_thread=True)
 def list_all(request: Request) -> Response[BaseModelList]:
     """List what may be fine-tuned."""
-    return answer(BaseModelList(data=request.services.base_models.list()))
+    return answer(BaseModelList(data=request.services.base_models.entries()))
 
 
 HANDLERS = [list_all]

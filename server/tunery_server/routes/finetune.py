@@ -1,5 +1,7 @@
 """Fine-tunes: everything that can be judged before a device is free is judged here."""
 
+from typing import Any
+
 import msgspec
 from litestar import Response, post
 from sqlalchemy import Row
@@ -73,13 +75,14 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
         )
 
 
-def _check_dataset(spec: FinetuneSpec, dataset: Row[tuple[object, ...]] | None) -> None:
+def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:
     if dataset is None:
         raise unknown(spec.dataset)
     if dataset.status != "ready":
         raise Refusal("dataset-not-ready", f"{spec.dataset} is {dataset.status}")
     batch_size = spec.hyperparameters.batch_size
-    rows = (dataset.splits or {}).get("train", 0)
+    splits: dict[str, int] = dataset.splits or {}
+    rows = splits.get("train", 0)
     if batch_size != "auto" and batch_size > rows:
         raise _refusal(
             "batch-exceeds-dataset",

@@ -124,6 +124,12 @@ class Child:
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(f"{line}\n".encode())
 
+    def take_up(self, spec: Path, log: Path) -> None:
+        """Tell a spare its spec, and where it shall log from now on."""
+        self.say(str(spec))
+        self.say(str(log))
+        self.log = log
+
     def release(self) -> None:
         """Let go of the leash: finish the step, save, exit."""
         if self._process.stdin is not None:

@@ -69,6 +69,7 @@ class StartRefused(Exception):
 def serve(settings: Settings, environment: Mapping[str, str]) -> int:
     """Run the service until it is told to stop; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     os.umask(0o077)
     try:
         lock = _lock_data_dir(settings)
@@ -111,7 +112,6 @@ class Supervisor:
         Raises:
             StartRefused: the service must not start like this.
         """
-        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
@@ -190,7 +190,7 @@ class Supervisor:
         descriptor = self._listener.fileno()
         while not self._draining:
             child = await self._nursery.spawn(
-                ["tunery_server.worker", str(settings_path), str(descriptor)],
+                ["tunery_server", "api", str(settings_path), str(descriptor)],
                 log=self._settings.log_dir / "api.log",
                 pass_fds=[descriptor],
             )
@@ -219,7 +219,7 @@ class Supervisor:
                 work_dir=str(work),
                 socket=str(self._settings.run_dir / "reader.sock"),
                 base_models=self._base_models.directories(),
-                reads=[str(self._artifacts.readable("datasets"))],
+                
             )
             (work / "spec.json").write_bytes(msgspec.json.encode(spec))
             child = await self._nursery.start(

@@ -37,7 +37,8 @@ class Slot:
         """Start a trainer on this slot: the spare, if it is ready and fits."""
         spare, self._spare = self._spare, None
         if spare is not None and not spare.ended and threads == self._threads:
-            spare.say(f"{spec}\t{log}")
+            log.parent.mkdir(parents=True, exist_ok=True)
+            spare.take_up(spec, log)
             return spare
         if spare is not None:
             await self._end(spare)

@@ -4,6 +4,7 @@ Hypothesis drives the real statements on both databases beside a model of a doze
 """
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ class Jobs(RuleBasedStateMachine):
             assert (job.status, job.attempt) == (status, attempt)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))
             path = [event.data["status"] for event in events if event.type in ("state", "end")]
-            assert all(edge in EDGES for edge in zip(path, path[1:], strict=False))
+            assert all(edge in EDGES for edge in itertools.pairwise(path))
             assert path[-1] == status
             ends = [event for event in events if event.type == "end"]
             assert len(ends) == (1 if status in ENDED else 0)

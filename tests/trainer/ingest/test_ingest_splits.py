@@ -76,12 +76,21 @@ def test_a_tenth_of_train_validates_where_no_file_does(ingest, csv_of):
         SplitSpec(train=0.0001, validation=0.5, test=0.4999),
     ],
 )
-def test_impossible_shares_are_refused(ingest, csv_of, split):
+def test_impossible_shares_are_refused(ingest, split):
     rows = "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(10))
 
     outcome = ingest(f"text,label\n{rows}", split=split)
 
     assert outcome.rejected.error.code == "invalid-split"
+
+
+def test_small_train_file_still_gets_a_validation_split(ingest, csv_of):
+    files = {"train": csv_of(6), "test": "text,label\nx,ham\ny,spam\n"}
+
+    splits = ingest(files).ingested.splits
+
+    assert splits["validation"] > 0
+    assert splits["train"] > 0
 
 
 def test_too_few_rows_for_a_test_split_are_refused(ingest, csv_of):
@@ -146,7 +155,7 @@ def test_second_attempt_replaces_what_the_first_left(ingest, csv_of):
     assert second == first
 
 
-def test_report_is_the_contract_and_ascii_escapes_nothing(ingest, csv_of):
+def test_report_says_columns_and_counts_by_split(ingest, csv_of):
     outcome = ingest(csv_of(60, "好吃,Ham", "odd,ham"))
 
     written = json.loads((outcome.directory / "report.json").read_text())

@@ -112,6 +112,7 @@ def _settle(file: TextFile, table: Table | None, content: FileRows, found: Notes
         format="jsonl" if table.delimiter is None else "csv",
         delimiter=table.delimiter,
         newline=newlines.pop() if len(newlines) == 1 else "mixed" if newlines else "lf",
+        inferred=True,
     )
     if not content.read and not found.errors.total:
         found.errors.add("no-rows", "there is nothing below the header")

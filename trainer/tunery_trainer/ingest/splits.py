@@ -16,7 +16,8 @@ from tunery_trainer.ingest.rows import Parts, Row
 Splits = dict[Split, list[Row]]
 
 MIN_ROWS = 5  # of a label, before any of them is held out
-_CARVED_SHARE = 0.1  # of train becomes validation where no file is given
+# Of train, becomes validation where no file is given: a tenth, or more if that is none of few rows.
+_CARVED_SHARES = (0.1, 0.2, 0.4)
 
 
 def check_shares(spec: SplitSpec, errors: Findings) -> None:
@@ -59,8 +60,11 @@ def carve_validation(parts: Parts, notes: Notes) -> Splits:
     """Return the given splits, with a tenth of train as validation where no file is."""
     splits: Splits = {split: list(parts.get(split, [])) for split in SPLITS}
     if "validation" not in parts:
-        drawn = _drawn(splits["train"], validation=_CARVED_SHARE, test=0.0, small=set())
-        splits |= {"train": drawn["train"], "validation": drawn["validation"]}
+        for share in _CARVED_SHARES:
+            drawn = _drawn(splits["train"], validation=share, test=0.0, small=set())
+            if drawn["validation"]:
+                splits |= {"train": drawn["train"], "validation": drawn["validation"]}
+                break
     for split in SPLITS:
         if not splits[split]:
             hint = "Add rows, or give a validation file." if split == "validation" else None

@@ -1,7 +1,8 @@
 """Text classification: one text, one of several labels, softmax and cross-entropy.
 
-Owns the tokenizer of a model directory, the head, the loss and the figures. torch and scikit-learn
-are imported where they are used: engines need neither.
+Owns the tokenizer of a model directory, the head, the loss and the figures. torch is imported
+where it is used: engines do without. The figures are computed by NumPy alone: scikit-learn costs
+a second to import, and tests compare with it.
 """
 
 from collections.abc import Sequence
@@ -116,12 +117,10 @@ class TextClassification:
         Macro figures are means over the labels that rows have or that were predicted; a label
         that was never predicted counts as precision 0 there, as in scikit-learn.
         """
-        from sklearn.metrics import confusion_matrix
-
-        predicted = logits.argmax(axis=1)  # (rows,)
-        matrix = confusion_matrix(targets, predicted, labels=range(len(labels)))  # (C, C)
+        matrix = np.zeros((len(labels), len(labels)), dtype=np.int64)  # (C, C), true by predicted
+        np.add.at(matrix, (targets, logits.argmax(axis=1)), 1)
         return Figures(
-            metrics=_metrics(logits, targets, predicted),
+            metrics=_metrics(logits, targets, matrix),
             per_class=[_class_metrics(matrix, i, label) for i, label in enumerate(labels)],
             confusion=Confusion(labels=list(labels), matrix=matrix.tolist()),
         )
@@ -136,29 +135,39 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _metrics(
-    logits: NDArray[np.float32], targets: NDArray[np.int64], predicted: NDArray[np.intp]
+    logits: NDArray[np.float32], targets: NDArray[np.int64], matrix: NDArray[np.int64]
 ) -> dict[str, Metric]:
-    names = [f"{mean}_{figure}" for mean in _MEANS for figure in _FIGURES]
-    if len(targets) == 0:
-        return {name: Metric(value=None, reason=NO_ROWS) for name in ["accuracy", "loss", *names]}
-    from sklearn.metrics import precision_recall_fscore_support
-
+    names = ["accuracy", "loss", *(f"{mean}_{name}" for mean in _MEANS for name in _FIGURES)]
+    if not len(targets):
+        return {name: Metric(value=None, reason=NO_ROWS) for name in names}
+    hits = matrix.diagonal().astype(np.float64)  # (C,)
+    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)  # (C,)
+    seen = support + predicted > 0
+    figures = [
+        _ratio(hits, predicted),
+        _ratio(hits, support),
+        _ratio(2 * hits, support + predicted),
+    ]
+    accuracy = hits.sum() / len(targets)
     likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
     # The smallest normal number: a label that is impossible to the model costs 708, not infinity.
     loss = -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)).mean()
-    values = [float((predicted == targets).mean()), float(loss)]
-    for mean in _MEANS:
-        values += precision_recall_fscore_support(
-            targets, predicted, average=mean, zero_division=0.0
-        )[:3]
-    return {
-        name: Metric(value=float(value))
-        for name, value in zip(["accuracy", "loss", *names], values, strict=True)
-    }
+    values = [
+        accuracy,
+        loss,
+        *(figure[seen].mean() for figure in figures),
+        *([accuracy] * len(figures)),  # one label a row: all micro figures are the accuracy
+        *((figure * support).sum() / len(targets) for figure in figures),
+    ]
+    return {name: Metric(value=float(value)) for name, value in zip(names, values, strict=True)}
 
 
 _MEANS = ("macro", "micro", "weighted")
 _FIGURES = ("precision", "recall", "f1")
+
+
+def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
 
 
 def _class_metrics(matrix: NDArray[np.int64], i: int, label: str) -> ClassMetrics:

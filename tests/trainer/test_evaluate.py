@@ -1,0 +1,96 @@
+"""Evaluation of what a tiny fine-tune left."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
+
+from tunery.types import Hyperparameters
+from tunery_trainer.evaluate import program
+from tunery_trainer.failure import Failure
+from tunery_trainer.protocol.events import AnyEvent, Evaluated, Finetuned, Interrupted
+from tunery_trainer.protocol.specs import EvaluateRun
+from tunery_trainer.runtimes import load
+from tunery_trainer.tasks.text_classification import TextEncoder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> EvaluateRun:
+    """Return the evaluation of a version on 40 rows."""
+    bench = Bench(tmp_path_factory.mktemp("evaluate"))
+    hyperparameters = Hyperparameters(max_steps=4, learning_rate=5e-3)
+    [done] = of_kind(bench.run(bench.spec(hyperparameters=hyperparameters)), Finetuned)
+    return EvaluateRun(
+        work_dir=str(bench.directory),
+        job="job_2",
+        task="text_classification",
+        model_dir=str(bench.directory / "work/version"),
+        manifest_sha256=done.manifest_sha256,
+        rows=str(write_rows(bench.directory / "test.parquet", 40)),
+        runtime="auto",
+        device="cpu",
+        threads=1,
+    )
+
+
+@pytest.fixture
+def spec(whole: EvaluateRun, tmp_path: Path) -> EvaluateRun:
+    """Return the same of copies, to be spoilt."""
+    model_dir, rows = tmp_path / "version", tmp_path / "test.parquet"
+    shutil.copytree(whole.model_dir, model_dir)
+    shutil.copyfile(whole.rows, rows)
+    return msgspec.structs.replace(whole, model_dir=str(model_dir), rows=str(rows))
+
+
+def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    rows = pq.read_table(spec.rows)
+    encoder = TextEncoder(Path(spec.model_dir, "tokenizer.json"), 64)
+    runtime = load(Path(spec.model_dir), "openvino", device="cpu", threads=1)
+    logits = np.concatenate([runtime.logits(encoder([str(text)]).ids) for text in rows["text"]])
+    expected = [LABELS[i] for i in logits.argmax(1)]
+    accuracy = np.mean([a == str(b) for a, b in zip(expected, rows["label"], strict=True)])
+    assert evaluated.metrics["accuracy"].value == pytest.approx(accuracy)
+    assert (evaluated.rows, evaluated.runtime, evaluated.precision) == (40, "openvino", "fp32")
+    assert [figures.support for figures in evaluated.per_class] == [14, 13, 13]
+
+
+def test_byte_that_has_changed_is_a_failure(spec: EvaluateRun) -> None:
+    path = Path(spec.model_dir, "model.safetensors")
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(Failure, match=r"model\.safetensors") as raised:
+        program.run(spec, lambda _: None, lambda: False)
+
+    assert raised.value.code == "checkpoint-corrupt"
+
+
+def test_label_that_the_model_lacks_is_a_failure(spec: EvaluateRun) -> None:
+    table = pq.read_table(spec.rows)
+    labels = ["other", *table["label"].to_pylist()[1:]]
+    pq.write_table(table.set_column(2, "label", [labels]), spec.rows)
+
+    with pytest.raises(Failure, match="'other'") as raised:
+        program.run(spec, lambda _: None, lambda: False)
+
+    assert raised.value.code == "label-mismatch"
+
+
+def test_leash_that_is_let_go_ends_the_evaluation(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: True)
+
+    assert isinstance(events[-1], Interrupted)

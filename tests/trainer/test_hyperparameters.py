@@ -1,0 +1,144 @@
+"""What `auto` becomes, and that the job can say why."""
+
+import numpy as np
+import pytest
+
+from tunery.types import Hyperparameters
+from tunery_trainer.failure import Failure
+from tunery_trainer.hyperparameters import Circumstances, resolve, settle
+from tunery_trainer.optimization import schedule
+
+
+def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circumstances:
+    facts: dict[str, object] = {
+        "lengths": np.full(rows, tokens, dtype=np.int32),
+        "positions": 512,
+        "hidden_size": 384,
+        "layers": 6,
+        "dropout": 0.1,
+        "has_bf16": False,
+        "threads": 2,
+    }
+    return Circumstances(**(facts | changes))
+
+
+def test_minilm_on_nine_thousand_rows() -> None:
+    resolved = resolve(Hyperparameters(), circumstances())
+
+    assert {name: (entry.value, entry.source) for name, entry in resolved.items()} == {
+        "learning_rate": (2e-4, "auto:encoder-small"),
+        "head_learning_rate": (2e-3, "auto:10x-learning-rate"),
+        "batch_size": (32, "auto:rows"),
+        "epochs": (4, "auto:rows"),
+        "max_steps": (None, "default"),
+        "max_minutes": (None, "default"),
+        "scheduler": ("linear", "default"),
+        "warmup": (0.1, "default"),
+        "optimizer": ("adamw", "default"),
+        "weight_decay": (0.01, "default"),
+        "max_grad_norm": (1.0, "default"),
+        "label_smoothing": (0.0, "default"),
+        "dropout": (0.1, "auto:base-model"),
+        "max_length": (24, "auto:p99-tokens"),
+        "gradient_accumulation_steps": (1, "auto:tokens"),
+        "precision": ("fp32", "auto:device"),
+        "seed": (42, "default"),
+        "early_stopping": (
+            {"metric": "macro_f1", "patience": 3, "min_delta": 0.0},
+            "default",
+        ),
+        "threads": (2, "default"),
+    }
+
+
+def test_what_the_user_sets_stays() -> None:
+    asked = Hyperparameters(learning_rate=1e-5, batch_size=7, epochs=1, max_length=100)
+
+    resolved = resolve(asked, circumstances())
+
+    assert resolved["learning_rate"].value == 1e-5
+    assert resolved["learning_rate"].source == "user"
+    assert resolved["head_learning_rate"].value == pytest.approx(1e-4)
+    settings = settle(resolved)
+    assert (settings.batch_size, settings.epochs, settings.max_length) == (7, 1, 100)
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch_size"),
+    [(10, 20, 10), (499, 20, 16), (500, 10, 16), (2000, 8, 32), (49_999, 4, 32), (60_000, 2, 64)],
+)
+def test_few_rows_get_more_epochs(rows: int, epochs: int, batch_size: int) -> None:
+    resolved = resolve(Hyperparameters(), circumstances(rows))
+
+    assert (resolved["epochs"].value, resolved["batch_size"].value) == (epochs, batch_size)
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "layers", "rate"),
+    [
+        (32, 2, 5e-4),
+        (384, 6, 2e-4),
+        (384, 12, 1e-4),
+        (768, 6, 5e-5),
+        (768, 12, 2e-5),
+        (1024, 24, 1e-5),
+    ],
+)
+def test_larger_encoders_learn_slower(hidden_size: int, layers: int, rate: float) -> None:
+    resolved = resolve(Hyperparameters(), circumstances(hidden_size=hidden_size, layers=layers))
+
+    assert resolved["learning_rate"].value == rate
+
+
+def test_length_covers_all_but_one_text_in_a_hundred() -> None:
+    lengths = np.full(1000, 10, dtype=np.int32)
+    lengths[:9] = 500
+    lengths[9:20] = 30
+
+    resolved = resolve(Hyperparameters(), circumstances(lengths=lengths))
+
+    assert resolved["max_length"].value == 32
+
+
+def test_length_is_capped() -> None:
+    resolved = resolve(Hyperparameters(), circumstances(tokens=500))
+
+    assert resolved["max_length"].value == 256
+
+
+def test_long_texts_in_large_batches_are_split() -> None:
+    asked = Hyperparameters(max_length=512, batch_size=128)
+
+    resolved = resolve(asked, circumstances())
+
+    assert resolved["gradient_accumulation_steps"].value == 4
+
+
+def test_length_beyond_the_model_is_a_failure() -> None:
+    with pytest.raises(Failure, match="512 positions") as raised:
+        resolve(Hyperparameters(max_length=600), circumstances())
+
+    assert raised.value.code == "max-length-exceeds-model"
+
+
+def test_max_steps_decide_the_epochs() -> None:
+    resolved = resolve(Hyperparameters(max_steps=300), circumstances(rows=3200))
+
+    assert (resolved["epochs"].value, resolved["epochs"].source) == (3, "auto:max_steps")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "shares"),
+    [
+        ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("cosine", [0.5, 1.0, 1.0, 0.853553, 0.5, 0.146447]),
+    ],
+)
+def test_schedule_rises_then_falls(scheduler: str, shares: list[float]) -> None:
+    asked = Hyperparameters(scheduler=scheduler, warmup=1 / 3)
+    settings = settle(resolve(asked, circumstances()))
+
+    found = [schedule(step, 6, settings) for step in range(6)]
+
+    assert found == pytest.approx(shares, abs=1e-6)
