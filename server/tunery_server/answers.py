@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from litestar import Response
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tunery_server.requests import Request
 
@@ -15,7 +15,9 @@ T = TypeVar("T")
 
 Wait = Annotated[
     int,
-    Parameter(ge=0, le=60, description="Seconds to wait for a change of what If-None-Match names."),
+    QueryParameter(
+        ge=0, le=60, description="Seconds to wait for a change of what If-None-Match names."
+    ),
 ]
 _encoder = msgspec.json.Encoder()
 

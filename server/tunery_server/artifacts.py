@@ -14,6 +14,8 @@ import fsspec
 
 from tunery_trainer.protocol import manifest
 
+FOLDERS = ("files", "datasets", "checkpoints", "versions")
+
 
 class Artifacts:
     """What stands below the artifacts URL, by key such as `checkpoints/ckpt_…`."""
@@ -56,8 +58,8 @@ class Artifacts:
         return await asyncio.to_thread(self._sweep, named)
 
     def _prepare(self) -> None:
-        if self._local:
-            Path(self._root).mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in FOLDERS:
+            self.readable(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(self.incoming, ignore_errors=True)
         self.incoming.mkdir(parents=True, mode=0o700)
 
@@ -112,7 +114,7 @@ class Artifacts:
 
     def _sweep(self, named: set[str]) -> int:
         removed = 0
-        for folder in ("files", "datasets", "checkpoints", "versions"):
+        for folder in FOLDERS:
             if not self._system.exists(self._at(folder)):
                 continue
             for entry in self._system.ls(self._at(folder), detail=False):

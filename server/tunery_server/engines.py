@@ -13,7 +13,7 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tunery.types import PROBLEMS, Prediction, PredictRequest, Preview
+from tunery.types import PROBLEMS, Prediction, PredictRequest
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
 from tunery_server.db.queries.deployments import Route
@@ -27,12 +27,11 @@ from tunery_trainer.protocol.wire import (
     Cancel,
     Moved,
     Predict,
-    Previewed,
-    PreviewTexts,
     Refused,
 )
 
 READER = "reader.sock"
+READER_SECONDS = 30.0
 NEWS_PREFIX = "deployment:"
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
 _MODEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]{0,8})?|ckpt_[0-9A-Z]{26}")
@@ -99,21 +98,22 @@ class Engines:
             raise _refusal(reply)
         raise Refusal("deadline-exceeded", f"after {timeout_seconds * 1000:.0f} ms")
 
-    async def preview(self, message: Callable[[int], PreviewTexts]) -> Preview:
-        """Return texts as a base model's tokenizer cuts them; `message` is given its id.
+    async def ask_reader(self, message: Callable[[int], AnyMessage]) -> AnyReply:
+        """Return the reader's answer to a message, which is built with the id it is given.
 
         Raises:
-            Refusal: the reader is not there, or refused.
+            Refusal: the reader is not there, too slow, or refused.
         """
-        nobody: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        give_up_at = asyncio.get_running_loop().time() + 30.0
+        loop = asyncio.get_running_loop()
+        nobody: asyncio.Future[None] = loop.create_future()
+        give_up_at = loop.time() + READER_SECONDS
         try:
             reply = await self._ask(self._reader, message(next(self._ids)), give_up_at, nobody)
         except ConnectionError:
             raise Refusal("engine-restarted", "the reader is not there") from None
-        if isinstance(reply, Previewed):
-            return reply.preview
-        raise _refusal(reply)
+        if isinstance(reply, Refused):
+            raise _refusal(reply)
+        return reply
 
     async def close(self) -> None:
         """Close every connection."""

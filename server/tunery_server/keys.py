@@ -45,7 +45,7 @@ class Keys:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[str, Key] = {}
-        self._read_at = -REFRESH_SECONDS
+        self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def find(self, secret: bytes) -> Key | None:
@@ -58,6 +58,10 @@ class Keys:
         key = self._known.get(key_id)
         matches = hmac.compare_digest(key.sha256 if key else _NOBODY, sha256(secret))
         return key if matches else None
+
+    def forget(self) -> None:
+        """Read the keys again before the next answer."""
+        self._read_at = float("-inf")
 
     async def _refresh(self) -> None:
         async with self._reading:

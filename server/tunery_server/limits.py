@@ -52,7 +52,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope["headers"])
-        scope.setdefault("state", {})[REQUEST_ID] = request_id
+        if "state" not in scope:
+            scope["state"] = {}
+        scope["state"][REQUEST_ID] = request_id
         echo = (b"x-request-id", request_id.encode("ascii"))
         body: _Body | None = None
         started = False

@@ -37,6 +37,20 @@ _IDEMPOTENCY = {
     "description": "A replay gives the first answer, with Idempotency-Replayed: true.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
+_TIMEOUT = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "required": False,
+    "description": "A deadline that reaches the engine.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 600_000},
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "An ETag; 412 when the resource has another by now.",
+    "schema": {"type": "string"},
+}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -121,6 +135,10 @@ def _complete(
     parameters = operation.setdefault("parameters", [])
     if operation["operationId"] in _CREATING:
         parameters.append(_IDEMPOTENCY)
+    if operation["operationId"] == "predict":
+        parameters.append(_TIMEOUT)
+    if operation["operationId"] in _MATCHING:
+        parameters.append(_IF_MATCH)
     if any(parameter["name"] == "wait" for parameter in parameters) and not _streams(handler):
         parameters.append(_IF_NONE_MATCH)
     status = str(handler.status_code)
@@ -137,6 +155,7 @@ def _complete(
         operation["responses"]["200"] = {**success, "description": "It has ended; unchanged."}
 
 
+_MATCHING = ("put_deployment", "delete_deployment")
 _CREATING = ("upload_file", "create_dataset", "finetune", "evaluate")
 
 

@@ -3,14 +3,17 @@
 import re
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tunery_server.ids import is_id
 from tunery_server.problems import Refusal, quote
 
-Limit = Annotated[int, Parameter(ge=1, le=100, description="Items of one page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Items of one page.")]
 After = Annotated[
-    str | None, Parameter(max_length=128, description="The `last_id` of the page before.")
+    str | None, QueryParameter(max_length=128, description="The `last_id` of the page before.")
+]
+Filter = Annotated[
+    str | None, QueryParameter(max_length=256, description="Only items that have this value.")
 ]
 SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 

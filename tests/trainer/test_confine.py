@@ -361,6 +361,7 @@ def test_every_spec_names_what_its_child_needs(house):
         work_dir=house.path("job"),
         socket=house.path("sockets/r.sock"),
         base_models={"base": house.path("base")},
+        reads=[house.path("dataset")],
     )
 
     assert paths_of(house.ingest()) == ([root / "uploads/mine.csv"], [root / "job"])
@@ -380,6 +381,6 @@ def test_every_spec_names_what_its_child_needs(house):
     )
     assert paths_of(house.engine()) == ([root / "model"], [root / "job", root / "sockets"])
     assert paths_of(reader) == (
-        [root / "base", root / "blobs/weights"],
+        [root / "base", root / "blobs/weights", root / "dataset"],
         [root / "job", root / "sockets"],
     )

@@ -110,7 +110,10 @@ def written(path: Path, spec: AnyRun) -> str:
 
 def reader_spec(directory: Path) -> str:
     spec = ReaderRun(
-        work_dir=str(directory / "work"), socket=str(directory / "s" / "r.sock"), base_models={}
+        work_dir=str(directory / "work"),
+        socket=str(directory / "s" / "r.sock"),
+        base_models={},
+        reads=[],
     )
     return written(directory / "spec.json", spec)
 
@@ -274,7 +277,8 @@ def test_spare_trains_confined_and_its_leash_pauses_it(bench, start, tmp_path):
     child = start("--spare")
     child.until(Listening)
 
-    child.stdin.write(written(tmp_path / "spec.json", spec).encode() + b"\n")
+    spec_path, log_path = written(tmp_path / "spec.json", spec), tmp_path / "attempt-1.log"
+    child.stdin.write(f"{spec_path}\n{log_path}\n".encode())
     child.stdin.flush()
     started = child.event()
     child.until(MetricLogged)

@@ -37,6 +37,7 @@ def client(tmp_path: Path) -> Iterator[WireClient]:
         work_dir=str(tmp_path),
         socket=str(tmp_path / "s" / "reader.sock"),
         base_models={"words": str(tmp_path / "words"), "scratch": str(tmp_path / "scratch")},
+        reads=[str(tmp_path)],
     )
     released, listening = threading.Event(), threading.Event()
     thread = threading.Thread(

@@ -1,7 +1,7 @@
 """The child program: one spec in, events out.
 
     python -m tunery_trainer SPEC.json      ingest, train, evaluate, serve or read, as the spec says
-    python -m tunery_trainer --spare        import what training needs, then wait for a spec's path
+    python -m tunery_trainer --spare        import what training needs, then wait for a spec
 
 Events are JSON lines on stdout; what else is printed goes to stderr, the log. stdin is the leash
 (protocol/leash.py): its end means finish the step, save, exit; Ctrl-C means the same. By hand, in
@@ -146,6 +146,8 @@ def _settle_in(spec: AnyRun) -> None:
 def _wait_as_spare(emit: Emitter) -> Path | None:
     """Import what takes seconds, then return the path of the spec; None when none came.
 
+    Two lines of stdin tell it: the path of its spec, and of the log that it writes from then on.
+
     Raises:
         RuntimeError: an import has started a thread, which could not be confined any more.
     """
@@ -158,6 +160,17 @@ def _wait_as_spare(emit: Emitter) -> Path | None:
     if thread_count() > 1:
         raise RuntimeError(f"{thread_count()} threads run after the imports of a spare")
     emit(Listening())
+    spec, log = _line_of_stdin(), _line_of_stdin()
+    if spec is None or log is None:
+        return None
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    return spec
+
+
+def _line_of_stdin() -> Path | None:
     line = b""
     while (byte := os.read(0, 1)) not in (b"", b"\n"):  # not a byte more: the rest is the leash
         line += byte

@@ -113,8 +113,8 @@ class Engine:
             case wire.Ping():
                 held = self._batches.held_tokens
                 connection.send(wire.Pong(id=message.id, served=self._served, held_tokens=held))
-            case wire.PreviewTexts():
-                self._refuse(connection, message.id, "bad-request", "previews are the reader's")
+            case wire.PreviewTexts() | wire.ReadRows():
+                self._refuse(connection, message.id, "bad-request", "that is for the reader")
 
     def disconnected(self, connection: Connection) -> None:
         """Cancel what a peer that has gone was waiting for."""

@@ -1,6 +1,7 @@
-"""The reader: one process that answers what needs a tokenizer and no model.
+"""The reader: one process that answers what needs a tokenizer or a look into a dataset.
 
-It keeps the tokenizers of a few base models, so that the API needs none. Imports no torch.
+It keeps the tokenizers of a few base models and opens Parquet, so that the API needs neither.
+Imports no torch.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 import msgspec
 from tokenizers import Encoding, Tokenizer
 
-from tunery.types import Preview, PreviewRow
+from tunery.types import Preview, PreviewRow, Row
 from tunery_trainer.failure import Refusal
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
@@ -43,7 +44,7 @@ class Reader:
     def received(self, connection: Connection, message: wire.AnyMessage) -> None:
         """Answer a message, now or when its texts are cut."""
         match message:
-            case wire.PreviewTexts():
+            case wire.PreviewTexts() | wire.ReadRows():
                 key = connection, message.id
                 task = asyncio.get_running_loop().create_task(self._answer(connection, message))
                 self._answers[key] = task
@@ -92,20 +93,28 @@ class Reader:
             unknown_share=min(1.0, sum(row.unknown for row in rows) / max(1, words)),
         )
 
-    async def _answer(self, connection: Connection, message: wire.PreviewTexts) -> None:
+    async def _answer(
+        self, connection: Connection, message: wire.PreviewTexts | wire.ReadRows
+    ) -> None:
         loop = asyncio.get_running_loop()
         reply: wire.AnyReply
         try:
-            preview = await loop.run_in_executor(self._thread, self.preview, message)
-            reply = wire.Previewed(id=message.id, preview=preview)
+            reply = await loop.run_in_executor(self._thread, self._reply_to, message)
             self._served += 1
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
         except Exception:
-            _log.exception("a preview failed")
-            reason = "the texts can't be tokenised; see the reader's log"
+            _log.exception("a question failed")
+            reason = "the rows can't be read; see the reader's log"
             reply = wire.Refused(id=message.id, code="internal-error", message=reason)
         connection.send(reply)
+
+    def _reply_to(self, message: wire.PreviewTexts | wire.ReadRows) -> wire.AnyReply:
+        if isinstance(message, wire.PreviewTexts):
+            return wire.Previewed(id=message.id, preview=self.preview(message))
+        rows = read_rows(Path(message.path), message.offset, message.limit + 1)
+        shown = rows[: message.limit]
+        return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)
 
     def _cancel(self, connection: Connection, number: int) -> None:
         task = self._answers.get((connection, number))
@@ -119,6 +128,21 @@ class Reader:
         if not path.is_file():
             raise Refusal("unknown-base-model", f"{base_model!r} has no tokenizer before training")
         return _Cutter(path)
+
+
+def read_rows(path: Path, offset: int, limit: int) -> list[Row]:
+    """Return rows of a split's Parquet file; only the row groups that hold them are read."""
+    from pyarrow import parquet  # 60 MB: only once somebody looks into a dataset
+
+    file = parquet.ParquetFile(path)
+    found: list[Row] = []
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        if offset < size and len(found) < limit:
+            table = file.read_row_group(group).slice(offset, limit - len(found))
+            found += [Row(**row) for row in table.to_pylist()]
+        offset = max(0, offset - size)
+    return found
 
 
 class _Cutter:

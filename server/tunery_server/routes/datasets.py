@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 from litestar import Response, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +15,7 @@ from tunery_server.db.columns import now
 from tunery_server.db.queries import datasets, files, jobs
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
-from tunery_server.pagination import After, Limit, check_after
+from tunery_server.pagination import After, Filter, Limit, check_after
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 
@@ -23,7 +24,7 @@ _TOLERANCE = 1e-6  # of the sum of the shares
 
 
 @post("/datasets", status_code=202, operation_id="create_dataset")
-async def register(request: Request, data: DatasetSpec) -> Response[Dataset]:
+async def register(request: Request, data: JSONBody[DatasetSpec]) -> Response[Dataset]:
     """Register a dataset; the same name again is the next version."""
     _check_split(data.split)
     file_ids = _file_ids(data)
@@ -70,8 +71,8 @@ async def list_all(
     request: Request,
     limit: Limit = 20,
     after: After = None,
-    status: Literal["validating", "ready", "rejected"] | None = None,
-    name: str | None = None,
+    status: FromQuery[Literal["validating", "ready", "rejected"] | None] = None,
+    name: Filter = None,
 ) -> Response[Page[Dataset]]:
     """List datasets, newest first."""
     check_after(after, "ds")
@@ -83,7 +84,7 @@ async def list_all(
 
 
 @get("/datasets/{dataset_id:str}", operation_id="get_dataset")
-async def show(request: Request, dataset_id: str, wait: Wait = 0) -> Response[Dataset]:
+async def show(request: Request, dataset_id: FromPath[str], wait: Wait = 0) -> Response[Dataset]:
     """Return a dataset; with `wait` and If-None-Match, at its next change."""
 
     async def fetch() -> Dataset:
@@ -93,7 +94,7 @@ async def show(request: Request, dataset_id: str, wait: Wait = 0) -> Response[Da
 
 
 @delete("/datasets/{dataset_id:str}", operation_id="delete_dataset")
-async def remove(request: Request, dataset_id: str) -> None:
+async def remove(request: Request, dataset_id: FromPath[str]) -> None:
     """Delete a dataset; models that were trained on it stay."""
     await _find(request, dataset_id)
     async with request.services.database.write() as connection:
@@ -108,7 +109,7 @@ async def remove(request: Request, dataset_id: str) -> None:
 
 
 @get("/datasets/{dataset_id:str}/report", operation_id="get_dataset_report")
-async def report(request: Request, dataset_id: str) -> Response[Report]:
+async def report(request: Request, dataset_id: FromPath[str]) -> Response[Report]:
     """Return everything that the ingest found, also where it rejected the dataset."""
     row = await row_or_404(request, dataset_id)
     if row.status == "validating":

@@ -1,6 +1,7 @@
 """Deployments: what a name should serve. The supervisor loads it beside the old one and flips."""
 
 from litestar import Response, delete, get, post, put
+from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Deployment, DeploymentSpec, Page
@@ -25,7 +26,7 @@ async def list_all(
 
 
 @get("/deployments/{name:str}", operation_id="get_deployment")
-async def show(request: Request, name: str, wait: Wait = 0) -> Response[Deployment]:
+async def show(request: Request, name: FromPath[str], wait: Wait = 0) -> Response[Deployment]:
     """Return a deployment; with `wait` and If-None-Match, at its next change."""
     if not is_slug(name):
         raise _unknown(name)
@@ -38,7 +39,9 @@ async def show(request: Request, name: str, wait: Wait = 0) -> Response[Deployme
 
 
 @put("/deployments/{name:str}", status_code=202, operation_id="put_deployment")
-async def deploy(request: Request, name: str, data: DeploymentSpec) -> Response[Deployment]:
+async def deploy(
+    request: Request, name: FromPath[str], data: DeploymentSpec
+) -> Response[Deployment]:
     """Let a name serve a version; a later PUT supersedes one in progress."""
     if not is_slug(name):
         raise Refusal("invalid-name", f"{quote(name)}: use lower-case letters, digits and . _ -")
@@ -50,7 +53,7 @@ async def deploy(request: Request, name: str, data: DeploymentSpec) -> Response[
 
 
 @delete("/deployments/{name:str}", status_code=202, operation_id="delete_deployment")
-async def remove(request: Request, name: str) -> Response[Deployment]:
+async def remove(request: Request, name: FromPath[str]) -> Response[Deployment]:
     """Stop serving under a name; its history stays."""
     if not is_slug(name):
         raise _unknown(name)
@@ -61,7 +64,7 @@ async def remove(request: Request, name: str) -> Response[Deployment]:
 
 
 @post("/deployments/{name:str}/rollback", status_code=202, operation_id="rollback_deployment")
-async def rollback(request: Request, name: str) -> Response[Deployment]:
+async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment]:
     """Serve again what was ready here before."""
     if not is_slug(name):
         raise _unknown(name)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,7 +13,7 @@ from tunery_server.answers import answer
 from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
-from tunery_server.pagination import After, Limit, check_after
+from tunery_server.pagination import After, Filter, Limit, check_after
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
@@ -21,7 +22,7 @@ from tunery_server.routes.targets import find_target, one_target
 
 
 @post("/evaluate", status_code=202, operation_id="evaluate")
-async def start(request: Request, data: EvaluateSpec) -> Response[Job]:
+async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]:
     """Queue an evaluation through the runtime that would serve the version."""
     one_target(data.version, data.checkpoint)
     if data.split == "train" and not data.allow_train:
@@ -56,8 +57,8 @@ async def list_all(
     request: Request,
     limit: Limit = 20,
     after: After = None,
-    dataset: str | None = None,
-    version: str | None = None,
+    dataset: Filter = None,
+    version: Filter = None,
 ) -> Response[Page[Evaluation]]:
     """List evaluations, newest first."""
     check_after(after, "eval")
@@ -69,7 +70,7 @@ async def list_all(
 
 
 @get("/evaluations/{evaluation_id:str}", operation_id="get_evaluation")
-async def show(request: Request, evaluation_id: str) -> Response[Evaluation]:
+async def show(request: Request, evaluation_id: FromPath[str]) -> Response[Evaluation]:
     """Return an evaluation."""
     if is_id(evaluation_id, "eval"):
         async with request.services.database.read() as connection:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from tunery.types import Checkpoint, CheckpointList, Event, EventList, LogText, MetricList
@@ -28,9 +28,9 @@ _MAX_SEQ = 2**53
 @get("/jobs/{job_id:str}/events", operation_id="list_events", opt={"event_stream": True})
 async def events(
     request: Request,
-    job_id: str,
-    after: Annotated[int, Parameter(ge=0, le=_MAX_SEQ, description="A seq.")] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=1000, description="Events of one page.")] = 100,
+    job_id: FromPath[str],
+    after: Annotated[int, QueryParameter(ge=0, le=_MAX_SEQ, description="A seq.")] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000, description="Events of one page.")] = 100,
     wait: Wait = 0,
 ) -> Response[EventList] | Stream:
     """Return the events of a job after a seq, oldest first; or stream them, as Accept says."""
@@ -50,7 +50,7 @@ async def events(
 
 
 @get("/jobs/{job_id:str}/metrics", operation_id="get_metrics")
-async def metrics(request: Request, job_id: str) -> Response[MetricList]:
+async def metrics(request: Request, job_id: FromPath[str]) -> Response[MetricList]:
     """Return the metrics of a job, by step."""
     await find(request, job_id)
     async with request.services.database.read() as connection:
@@ -60,8 +60,8 @@ async def metrics(request: Request, job_id: str) -> Response[MetricList]:
 @get("/jobs/{job_id:str}/logs", operation_id="get_logs")
 async def logs(
     request: Request,
-    job_id: str,
-    tail: Annotated[int, Parameter(ge=1, le=10_000, description="Lines from the end.")] = 200,
+    job_id: FromPath[str],
+    tail: Annotated[int, QueryParameter(ge=1, le=10_000, description="Lines from the end.")] = 200,
 ) -> Response[LogText]:
     """Return the last lines that the job's last attempt has logged."""
     job = await find(request, job_id)
@@ -71,7 +71,7 @@ async def logs(
 
 
 @get("/jobs/{job_id:str}/checkpoints", operation_id="list_checkpoints")
-async def list_checkpoints(request: Request, job_id: str) -> Response[CheckpointList]:
+async def list_checkpoints(request: Request, job_id: FromPath[str]) -> Response[CheckpointList]:
     """Return the checkpoints of a job that are still kept, newest first."""
     await find(request, job_id)
     async with request.services.database.read() as connection:

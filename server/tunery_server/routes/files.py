@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 
 from litestar import Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import File
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,128}")
 @post("/files", status_code=201, operation_id="upload_file", opt={"raw_body": True})
 async def upload(
     request: Request,
-    name: Annotated[str, Parameter(description="As users know it; never a path.")] = "upload",
+    name: Annotated[str, QueryParameter(description="As users know it; never a path.")] = "upload",
 ) -> Response[File]:
     """Upload a file as the raw body."""
     key_of(request)
@@ -51,7 +51,7 @@ async def upload(
 
 
 @get("/files/{file_id:str}", operation_id="get_file")
-async def show(request: Request, file_id: str) -> Response[File]:
+async def show(request: Request, file_id: FromPath[str]) -> Response[File]:
     """Return a file's description."""
     if not is_id(file_id, "file"):
         raise _unknown(file_id)
@@ -63,7 +63,7 @@ async def show(request: Request, file_id: str) -> Response[File]:
 
 
 @delete("/files/{file_id:str}", operation_id="delete_file")
-async def remove(request: Request, file_id: str) -> None:
+async def remove(request: Request, file_id: FromPath[str]) -> None:
     """Delete a file; datasets that were made from it stay."""
     if not is_id(file_id, "file"):
         raise _unknown(file_id)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, post
+from litestar.params import JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +20,7 @@ MAX_QUEUED = 50  # jobs of one project
 
 
 @post("/finetune", status_code=202, operation_id="finetune")
-async def start(request: Request, data: FinetuneSpec) -> Response[Job]:
+async def start(request: Request, data: JSONBody[FinetuneSpec]) -> Response[Job]:
     """Queue a fine-tune; on success it registers the next version of its model."""
     _check_model(request, data)
     if not is_id(data.dataset, "ds"):

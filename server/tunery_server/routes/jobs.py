@@ -4,12 +4,13 @@ import asyncio
 from typing import Literal
 
 from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
 
 from tunery.types import Job, JobKind, JobStatus, Page
 from tunery_server.answers import Wait, answer, watched
 from tunery_server.db.queries import jobs
 from tunery_server.ids import is_id
-from tunery_server.pagination import After, Limit, check_after
+from tunery_server.pagination import After, Filter, Limit, check_after
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 
@@ -22,9 +23,9 @@ async def list_all(
     request: Request,
     limit: Limit = 20,
     after: After = None,
-    status: JobStatus | None = None,
-    kind: JobKind | None = None,
-    dataset: str | None = None,
+    status: FromQuery[JobStatus | None] = None,
+    kind: FromQuery[JobKind | None] = None,
+    dataset: Filter = None,
 ) -> Response[Page[Job]]:
     """List jobs, newest first."""
     check_after(after, "job")
@@ -42,7 +43,7 @@ async def list_all(
 
 
 @get("/jobs/{job_id:str}", operation_id="get_job")
-async def show(request: Request, job_id: str, wait: Wait = 0) -> Response[Job]:
+async def show(request: Request, job_id: FromPath[str], wait: Wait = 0) -> Response[Job]:
     """Return a job; with `wait` and If-None-Match, at its next change."""
 
     async def fetch() -> Job:
@@ -52,7 +53,7 @@ async def show(request: Request, job_id: str, wait: Wait = 0) -> Response[Job]:
 
 
 @post("/jobs/{job_id:str}/cancel", status_code=202, operation_id="cancel_job")
-async def cancel(request: Request, job_id: str) -> Response[Job]:
+async def cancel(request: Request, job_id: FromPath[str]) -> Response[Job]:
     """Cancel a job; one that has ended is answered as it is."""
     job = await find(request, job_id)
     if job.terminal:
@@ -61,7 +62,7 @@ async def cancel(request: Request, job_id: str) -> Response[Job]:
 
 
 @post("/jobs/{job_id:str}/pause", status_code=202, operation_id="pause_job")
-async def pause(request: Request, job_id: str) -> Response[Job]:
+async def pause(request: Request, job_id: FromPath[str]) -> Response[Job]:
     """Pause a running fine-tune at its next step; it gives its device back."""
     job = await find(request, job_id)
     if job.kind != PAUSABLE:
@@ -74,7 +75,7 @@ async def pause(request: Request, job_id: str) -> Response[Job]:
 
 
 @post("/jobs/{job_id:str}/resume", status_code=202, operation_id="resume_job")
-async def resume(request: Request, job_id: str) -> Response[Job]:
+async def resume(request: Request, job_id: FromPath[str]) -> Response[Job]:
     """Queue a paused job again; it goes on from its last checkpoint."""
     job = await find(request, job_id)
     if job.status != "paused":

@@ -1,6 +1,7 @@
 """Models: names with immutable, numbered versions."""
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from tunery.types import Model, ModelVersion, Page
 from tunery_server.answers import answer
@@ -22,7 +23,7 @@ async def list_all(
 
 
 @get("/models/{name:str}", operation_id="get_model")
-async def show(request: Request, name: str) -> Response[Model]:
+async def show(request: Request, name: FromPath[str]) -> Response[Model]:
     """Return a model and its newest version."""
     if is_slug(name):
         async with request.services.database.read() as connection:
@@ -33,7 +34,9 @@ async def show(request: Request, name: str) -> Response[Model]:
 
 
 @get("/models/{name:str}/versions/{number:str}", operation_id="get_model_version")
-async def show_version(request: Request, name: str, number: str) -> Response[ModelVersion]:
+async def show_version(
+    request: Request, name: FromPath[str], number: FromPath[str]
+) -> Response[ModelVersion]:
     """Return a version with its whole lineage."""
     version = f"{name}/{number}"
     if is_slug(name) and number.isascii() and number.isdecimal():

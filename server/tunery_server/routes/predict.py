@@ -1,10 +1,9 @@
 """Predictions: the hot path. No query, no copy of a text that is not needed."""
 
 import asyncio
-from typing import Annotated
 
 from litestar import Response, post
-from litestar.params import Parameter
+from litestar.params import JSONBody
 
 from tunery.types import (
     MAX_INPUTS,
@@ -22,17 +21,11 @@ MAX_TIMEOUT_MS = 600_000
 
 
 @post("/predict", status_code=200, operation_id="predict", opt={"scope": "predict"})
-async def predict(
-    request: Request,
-    data: PredictRequest,
-    timeout_ms: Annotated[
-        str | None,
-        Parameter(header="X-Request-Timeout-Ms", description="Deadline, 1 to 600000."),
-    ] = None,
-) -> Response[PredictResponse]:
+async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[PredictResponse]:
     """Answer texts in the order asked, all from one version."""
     check_inputs(data.inputs)
-    timeout_seconds = _timeout_ms(timeout_ms, request.services.settings.predict_timeout_ms) / 1000
+    asked = request.headers.get("x-request-timeout-ms")
+    timeout_seconds = _timeout_ms(asked, request.services.settings.predict_timeout_ms) / 1000
     gone = asyncio.ensure_future(_hang_up(request))
     try:
         version, predictions = await request.services.engines.predict(

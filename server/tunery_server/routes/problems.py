@@ -3,6 +3,7 @@
 import html
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from tunery.types import PROBLEMS, ProblemKind
 from tunery_server.answers import encode
@@ -18,7 +19,7 @@ _PAGE = """<!doctype html>
 
 
 @get("/problems/{code:str}", operation_id="explain_problem", opt={"public": True})
-async def explain(request: Request, code: str) -> Response[bytes]:
+async def explain(request: Request, code: FromPath[str]) -> Response[bytes]:
     """Explain a problem code, as HTML or as JSON."""
     kind = PROBLEMS.get(code)
     if kind is None:

@@ -85,10 +85,11 @@ class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):
 
 
 class ReaderRun(Spec, kw_only=True, frozen=True, tag="reader"):
-    """Answers questions that need a tokenizer, on a Unix socket."""
+    """Answers what needs a tokenizer or a look into a dataset, on a Unix socket."""
 
     socket: str
     base_models: dict[str, str]  # directory by id
+    reads: list[str]  # directories of datasets
 
 
 AnyRun = IngestRun | FinetuneRun | EvaluateRun | EngineRun | ReaderRun

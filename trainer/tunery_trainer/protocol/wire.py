@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tunery.types import Prediction, Preview
+from tunery.types import Prediction, Preview, Row
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
@@ -58,6 +58,14 @@ class PreviewTexts(Message, kw_only=True, frozen=True, tag="preview"):
     labels: list[str]
     label_ids: list[int]
     max_length: int
+
+
+class ReadRows(Message, kw_only=True, frozen=True, tag="read_rows"):
+    """To the reader: rows of a split's Parquet file, in file order."""
+
+    path: str
+    offset: int
+    limit: int
 
 
 class Reply(msgspec.Struct, kw_only=True, frozen=True, tag_field="type"):
@@ -115,8 +123,15 @@ class Previewed(Reply, kw_only=True, frozen=True, tag="previewed"):
     preview: Preview
 
 
-AnyMessage = Load | Predict | Cancel | Retire | Ping | PreviewTexts
-AnyReply = Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed
+class RowsRead(Reply, kw_only=True, frozen=True, tag="rows_read"):
+    """Rows of a split."""
+
+    rows: list[Row]
+    has_more: bool
+
+
+AnyMessage = Load | Predict | Cancel | Retire | Ping | PreviewTexts | ReadRows
+AnyReply = Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed | RowsRead
 
 _encoder = msgspec.msgpack.Encoder()
 _messages: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
