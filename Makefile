@@ -16,11 +16,10 @@ demo: $(STAMP)
 	@$(VENV)/bin/python tests/demo/demo.py $(DEMO_FLAGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest -q -m "not chaos and not cuda" \
-		--ignore=tests/chaos --ignore=tests/bench tests
+	@$(VENV)/bin/python -m pytest -q -m "not chaos and not cuda" tests
 
 chaos: $(STAMP)
-	@$(VENV)/bin/python -m pytest -q -m chaos tests/chaos
+	@$(VENV)/bin/python -m pytest -q -s -m chaos tests/chaos
 
 bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/run.py

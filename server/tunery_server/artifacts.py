@@ -22,9 +22,9 @@ class Artifacts:
 
     def __init__(self, url: str, scratch: Path) -> None:
         """`scratch` receives files before they are published and copies of remote artifacts."""
-        system, root = fsspec.core.url_to_fs(url)
-        self._system: Any = system
-        self._root = str(root).rstrip("/")
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url)  # pyright: ignore[reportUnknownMemberType]
+        self._system = found[0]
+        self._root = found[1].rstrip("/")
         self._local = "file" in system.protocol
         self.incoming = Path(self._root) / ".incoming" if self._local else scratch / "incoming"
         self._copies = scratch / "artifacts"

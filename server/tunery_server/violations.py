@@ -68,7 +68,9 @@ def refusal_of(error: msgspec.ValidationError, of: Any) -> Refusal:
         return _refusal("missing-required-field", pointer, f"{quote(name.group(1))} is missing")
     if "matching regex" in message:
         return _refusal("invalid-name", pointer, "the name has characters that are not allowed")
-    if " out of range" in message or re.search(r"` [<>]=? |of length [<>]=", message):
+    if message == "Number out of range":  # of a float: JSON has no infinity
+        return Refusal("malformed-json", f"{pointer}: the number is not finite as a double")
+    if re.search(r"` [<>]=? |of length [<>]=", message):
         return _refusal("out-of-range", pointer, _lowered(message))
     return _refusal("schema-violation", pointer, _lowered(message))
 

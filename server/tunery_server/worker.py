@@ -14,9 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Generator
-from pathlib import Path
 
-import msgspec
 import uvicorn
 
 from tunery_server.app import create_app
@@ -94,14 +92,3 @@ def _told_to_go() -> bool:
             return False
         line += byte
     return line == GO
-
-
-def main() -> None:
-    """Run with what the supervisor passes as arguments."""
-    settings_path, socket_fd = sys.argv[1:]
-    settings = msgspec.json.decode(Path(settings_path).read_bytes(), type=Settings)
-    run(settings, int(socket_fd))
-
-
-if __name__ == "__main__":
-    main()

@@ -58,7 +58,7 @@ def progress(job: Any, loss: float | None) -> str:
         parts.append(f"{state['examples_per_second']:.0f} examples/s")
     if state["eta_seconds"] is not None and not job["terminal"]:
         parts.append(f"{duration(state['eta_seconds'])} left")
-    return "  ".join(parts)
+    return "  ".join(parts).rstrip()
 
 
 def evaluation(result: Any) -> None:

@@ -189,3 +189,27 @@ def test_a_paused_job_goes_on_where_it_was(client: httpx.Client, tickets: dict) 
 def _resumed(events: list[dict]) -> int:
     """Return the index of the event with which the second attempt began."""
     return next(i for i, event in enumerate(events) if event["data"].get("attempt") == 2)
+
+
+def test_rows_come_in_pages_and_in_file_order(client: httpx.Client, tickets: dict) -> None:
+    path = f"/datasets/{tickets['id']}/rows"
+
+    first = client.get(path, params={"split": "test", "limit": 30}).json()
+    rest = client.get(path, params={"split": "test", "limit": 30, "after": first["last_id"]}).json()
+
+    lines = [row["line"] for row in first["data"] + rest["data"]]
+    assert len(lines) == tickets["splits"]["test"]
+    assert lines == sorted(set(lines))
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+
+
+def test_the_preview_shows_rows_as_tokens(client: httpx.Client, tickets: dict) -> None:
+    preview = client.get(f"/datasets/{tickets['id']}/preview").json()
+
+    assert len(preview["rows"]) == 20
+    first = preview["rows"][0]
+    assert first["tokens"][0] == "[CLS]"
+    assert tickets["labels"][first["label_id"]] == first["label"]
+    assert (
+        0 < preview["unknown_share"] < 1
+    )  # the tickets are English and Chinese, the model English

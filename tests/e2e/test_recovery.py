@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 from tests.e2e import service as e2e
 from tests.e2e.conftest import QUICK
 
@@ -15,13 +14,6 @@ def test_a_killed_supervisor_resumes_its_job_and_its_deployment(fresh: e2e.Servi
     fresh.start()
 
     kill_and_come_back(fresh, times=1)
-
-
-@pytest.mark.chaos
-def test_a_killed_supervisor_comes_back_ten_times(fresh: e2e.Service) -> None:
-    fresh.start()
-
-    kill_and_come_back(fresh, times=10)
 
 
 def kill_and_come_back(service: e2e.Service, *, times: int) -> None:

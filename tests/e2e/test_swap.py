@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import pytest
 from tests.e2e import load
 from tests.e2e import service as e2e
 
@@ -19,16 +18,6 @@ def test_six_swaps_under_load_drop_and_mix_nothing(
 
     assert (outcome.failed, outcome.wrong, outcome.stale) == (0, [], [])
     assert len(outcome.versions) == 2
-
-
-@pytest.mark.chaos
-def test_twenty_swaps_under_load_drop_and_mix_nothing(
-    service: e2e.Service, versions: list[dict]
-) -> None:
-    outcome = asyncio.run(swap(service, [job["result"]["version"] for job in versions], swaps=20))
-
-    print(f"{outcome.requests} requests, {outcome.failed} failed, {len(outcome.wrong)} wrong")
-    assert (outcome.failed, outcome.wrong, outcome.stale) == (0, [], [])
 
 
 def test_a_flip_before_the_engine_is_ready_is_noticed(

@@ -21,10 +21,10 @@ ROUTES = sorted(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_every_route_needs_a_key_but_the_public_ones(api: Api, method: str, path: str) -> None:
-    del api.client.headers["Authorization"]
-
-    answer = api.request(method, path.replace("{code:str}", "empty-text").replace(":str", ""))
+def test_every_route_needs_a_key_but_the_public_ones(calm_api: Api, method: str, path: str) -> None:
+    answer = calm_api.request(
+        method, path.replace("{code:str}", "empty-text").replace(":str", ""), anonymous=True
+    )
 
     if path in PUBLIC:
         assert answer.status_code == 200
@@ -50,25 +50,24 @@ def test_route_walk_saw_the_routes() -> None:
         b"Bearer " + new_key()[1].encode()[:-1] + b"!",
     ],
 )
-def test_bad_key_is_refused(api: Api, credential: bytes) -> None:
-    answer = api.get("/jobs", headers=[(b"authorization", credential)])
+def test_bad_key_is_refused(calm_api: Api, credential: bytes) -> None:
+    answer = calm_api.get("/jobs", headers=[(b"authorization", credential)])
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid-credentials")
 
 
-def test_two_credentials_are_refused(api: Api) -> None:
-    del api.client.headers["Authorization"]
-    both = [("Authorization", f"Bearer {api.key}"), ("Authorization", "Bearer x")]
+def test_two_credentials_are_refused(calm_api: Api) -> None:
+    both = [("Authorization", f"Bearer {calm_api.key}"), ("Authorization", "Bearer x")]
 
-    answer = api.get("/jobs", headers=both)
+    answer = calm_api.get("/jobs", headers=both)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "ambiguous-credentials")
 
 
-def test_key_in_the_query_is_no_key(api: Api) -> None:
-    del api.client.headers["Authorization"]
-
-    answer = api.get(f"/jobs?key={api.key}&authorization=Bearer%20{api.key}")
+def test_key_in_the_query_is_no_key(calm_api: Api) -> None:
+    answer = calm_api.get(
+        f"/jobs?key={calm_api.key}&authorization=Bearer%20{calm_api.key}", anonymous=True
+    )
 
     assert answer.status_code == 401
 
@@ -77,8 +76,8 @@ def test_key_in_the_query_is_no_key(api: Api) -> None:
     ("method", "path", "status"),
     [("POST", "/finetune", 403), ("PUT", "/deployments/x", 403), ("POST", "/predict", 415)],
 )
-def test_predict_key_may_only_predict(api: Api, method: str, path: str, status: int) -> None:
-    answer = api.request(method, path, headers=api.headers("predict"), content=b"{}")
+def test_predict_key_may_only_predict(calm_api: Api, method: str, path: str, status: int) -> None:
+    answer = calm_api.request(method, path, headers=calm_api.headers("predict"), content=b"{}")
 
     assert answer.status_code == status, answer.text
 
@@ -106,10 +105,8 @@ def test_other_projects_id_answers_like_an_unknown_one(api: Api) -> None:
         ("localhost:x", 421),
     ],
 )
-def test_only_hosts_of_the_list_are_answered(api: Api, host: str, status: int) -> None:
-    del api.client.headers["Authorization"]
-
-    answer = api.get("/health/live", headers={"Host": host})
+def test_only_hosts_of_the_list_are_answered(calm_api: Api, host: str, status: int) -> None:
+    answer = calm_api.get("/health/live", headers={"Host": host}, anonymous=True)
 
     assert answer.status_code == status
 

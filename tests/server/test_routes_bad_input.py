@@ -130,9 +130,9 @@ BODIES = [
     ("body", "status", "code", "pointer"), [row[1:] for row in BODIES], ids=[r[0] for r in BODIES]
 )
 def test_bad_body_is_refused_with_its_code(
-    api: Api, body: bytes, status: int, code: str, pointer: str | None
+    calm_api: Api, body: bytes, status: int, code: str, pointer: str | None
 ) -> None:
-    answer = api.post("/finetune", body)
+    answer = calm_api.post("/finetune", body)
 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), problem
@@ -143,11 +143,11 @@ def test_bad_body_is_refused_with_its_code(
     assert [error.get("pointer") for error in problem["errors"]] == (
         [] if pointer is None else [pointer]
     )
-    assert api.get("/jobs").json()["data"] == []
+    assert calm_api.get("/jobs").json()["data"] == []
 
 
-def test_malformed_json_names_the_byte(api: Api) -> None:
-    answer = api.post("/finetune", b'{"model": x}')
+def test_malformed_json_names_the_byte(calm_api: Api) -> None:
+    answer = calm_api.post("/finetune", b'{"model": x}')
 
     assert "byte 10" in answer.json()["detail"]
 
@@ -164,34 +164,34 @@ def test_malformed_json_names_the_byte(api: Api) -> None:
     ],
 )
 def test_unknown_hyperparameter_is_answered_with_the_name_here(
-    api: Api, theirs: str, ours: str
+    calm_api: Api, theirs: str, ours: str
 ) -> None:
-    answer = api.post("/finetune", spec(**{theirs: 1}))
+    answer = calm_api.post("/finetune", spec(**{theirs: 1}))
 
     assert answer.json()["detail"].endswith(f"did you mean {ours}?")
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "", "application/x-www-form-urlencoded"])
-def test_json_under_another_media_type_is_refused(api: Api, media_type: str) -> None:
-    answer = api.post("/finetune", content=finetune(), headers={"Content-Type": media_type})
+def test_json_under_another_media_type_is_refused(calm_api: Api, media_type: str) -> None:
+    answer = calm_api.post("/finetune", content=finetune(), headers={"Content-Type": media_type})
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("path", ["/finetune", "/files"])
-def test_compressed_body_is_refused(api: Api, path: str) -> None:
+def test_compressed_body_is_refused(calm_api: Api, path: str) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 
-    answer = api.post(path, content=b"\x1f\x8b", headers=headers)
+    answer = calm_api.post(path, content=b"\x1f\x8b", headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-content-encoding")
 
 
-def test_last_of_two_equal_keys_wins(api: Api) -> None:
-    answer = api.post("/finetune", raw(b'"priority":"x","priority":3'))
+def test_last_of_two_equal_keys_wins(calm_api: Api) -> None:
+    answer = calm_api.post("/finetune", raw(b'"priority":"x","priority":3'))
 
     assert answer.json()["code"] == "schema-violation"  # every one is checked
-    again = api.post("/finetune", raw(b'"model":"a b","model":"ok"'))
+    again = calm_api.post("/finetune", raw(b'"model":"a b","model":"ok"'))
     assert again.json()["code"] == "invalid-name"
 
 
@@ -214,15 +214,15 @@ def test_last_of_two_equal_keys_wins(api: Api) -> None:
         "/problems/none",
     ],
 )
-def test_what_is_not_there_is_404(api: Api, path: str) -> None:
-    answer = api.get(path)
+def test_what_is_not_there_is_404(calm_api: Api, path: str) -> None:
+    answer = calm_api.get(path)
 
     assert answer.status_code == 404, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_wrong_method_is_405_and_says_which_are_right(api: Api) -> None:
-    answer = api.delete("/predict")
+def test_wrong_method_is_405_and_says_which_are_right(calm_api: Api) -> None:
+    answer = calm_api.delete("/predict")
 
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     assert "POST" in answer.headers["allow"]
@@ -239,8 +239,8 @@ def test_wrong_method_is_405_and_says_which_are_right(api: Api) -> None:
         ("status=nope", "schema-violation"),
     ],
 )
-def test_nonsense_in_a_list_query_is_refused(api: Api, query: str, code: str) -> None:
-    answer = api.get(f"/jobs?{query}")
+def test_nonsense_in_a_list_query_is_refused(calm_api: Api, query: str, code: str) -> None:
+    answer = calm_api.get(f"/jobs?{query}")
 
     assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
 
@@ -248,7 +248,7 @@ def test_nonsense_in_a_list_query_is_refused(api: Api, query: str, code: str) ->
 @pytest.mark.parametrize(
     "query", ["dataset=%00", "dataset=%ed%a0%80", "kind=%ff", "dataset=%F0%9F"]
 )
-def test_strange_bytes_in_a_filter_do_no_harm(api: Api, query: str) -> None:
-    answer = api.get(f"/jobs?{query}")
+def test_strange_bytes_in_a_filter_do_no_harm(calm_api: Api, query: str) -> None:
+    answer = calm_api.get(f"/jobs?{query}")
 
     assert answer.status_code in (200, 422)

@@ -1,4 +1,4 @@
-"""The optimizer and its schedule: AdamW in four groups, a learning rate that is a function of step.
+"""Gradients, optimizer, schedule: AdamW in four groups, a learning rate by step alone.
 
 Owns what a checkpoint must keep of them. The schedule keeps nothing, so that nothing of it can be
 restored wrongly.
@@ -9,9 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
+from tunery_trainer.data import Batch
 from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.tasks import Task
+
+SMALLEST_SCALE = 1e-6  # of fp16's loss: once it has fallen below, no gradient was finite for long
 
 
 def new_optimizer(classifier: nn.Module, settings: Settings) -> torch.optim.AdamW:
@@ -56,6 +61,31 @@ def schedule(step: int, total_steps: int, settings: Settings) -> float:
     if settings.scheduler == "cosine":
         return 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
     return max(0.0, left)
+
+
+def accumulate_gradients(
+    accelerator: Accelerator, classifier: Any, parts: list[Batch], task: Task, settings: Settings
+) -> tuple[float, float]:
+    """Leave clipped gradients of a batch; return its mean loss and their norm before clipping."""
+    rows = sum(len(part.labels) for part in parts)
+    loss = 0.0
+    for part in parts:
+        logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
+        mean = task.loss(logits, part.labels, settings.label_smoothing)
+        share = mean * (len(part.labels) / rows)  # parts may differ by a row
+        accelerator.backward(share)
+        loss += float(share.detach())
+    grad_norm = accelerator.clip_grad_norm_(classifier.parameters(), settings.max_grad_norm)
+    return loss, float(grad_norm)
+
+
+def may_step(accelerator: Accelerator, loss: float, grad_norm: float) -> bool:
+    """Return whether loss and gradient are such that weights stay finite."""
+    if accelerator.scaler is None:
+        return math.isfinite(loss) and math.isfinite(grad_norm)
+    # A gradient that overflows fp16 is no fault: the scaler leaves the step out and scales less.
+    scale: float = accelerator.scaler.get_scale()
+    return math.isfinite(loss) and (math.isfinite(grad_norm) or scale > SMALLEST_SCALE)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, classifier: nn.Module) -> dict[str, Tensor]:

@@ -12,23 +12,27 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import transformers.models.bert.modeling_bert  # noqa: F401 - the usual encoder; else 1.7 s later
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tunery.types import Resolved
 from tunery_trainer import checkpoint, data, model
 from tunery_trainer.checkpoint import TrainingState
-from tunery_trainer.data import Batch, TokenCache, TokenRows, epoch_batches
+from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
-from tunery_trainer.hyperparameters import Circumstances, Settings, recalled, resolve, settle
+from tunery_trainer.hyperparameters import Circumstances, recalled, resolve, settle
 from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
-from tunery_trainer.optimization import new_optimizer, schedule, set_learning_rate
+from tunery_trainer.optimization import (
+    accumulate_gradients,
+    may_step,
+    new_optimizer,
+    schedule,
+    set_learning_rate,
+)
 from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol.events import (
     AnyEvent,
@@ -43,7 +47,6 @@ from tunery_trainer.tasks import Task, task_named
 from tunery_trainer.validation import judge, validate
 
 LOG_EVERY_STEPS = 10
-SMALLEST_SCALE = 1e-6  # of fp16's loss: where it has fallen below, no gradient was finite for long
 _MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 
@@ -198,9 +201,9 @@ def _finetune(
         ]
         factor = schedule(state.step, total_steps, settings)
         set_learning_rate(optimizer, factor)
-        loss, grad_norm = _backward(accelerator, prepared_model, parts, task, settings)
+        loss, grad_norm = accumulate_gradients(accelerator, prepared_model, parts, task, settings)
         # Judged before the optimizer sees it, so that the weights stay finite.
-        if not _may_step(accelerator, loss, grad_norm):
+        if not may_step(accelerator, loss, grad_norm):
             values = {"loss": loss, "grad_norm": grad_norm}
             emit(MetricLogged(step=state.step + 1, values=finite(values)))
             raise Failure(
@@ -288,27 +291,3 @@ def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def _backward(
-    accelerator: Accelerator, classifier: Any, parts: list[Batch], task: Task, settings: Settings
-) -> tuple[float, float]:
-    """Leave clipped gradients of a batch; return its mean loss and their norm before clipping."""
-    rows = sum(len(part.labels) for part in parts)
-    loss = 0.0
-    for part in parts:
-        logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
-        mean = task.loss(logits, part.labels, settings.label_smoothing)
-        share = mean * (len(part.labels) / rows)  # parts may differ by a row
-        accelerator.backward(share)
-        loss += float(share.detach())
-    grad_norm = accelerator.clip_grad_norm_(classifier.parameters(), settings.max_grad_norm)
-    return loss, float(grad_norm)
-
-
-def _may_step(accelerator: Accelerator, loss: float, grad_norm: float) -> bool:
-    if accelerator.scaler is None:
-        return math.isfinite(loss) and math.isfinite(grad_norm)
-    # A gradient that overflows fp16 is no fault: the scaler leaves the step out and scales less.
-    scale: float = accelerator.scaler.get_scale()
-    return math.isfinite(loss) and (math.isfinite(grad_norm) or scale > SMALLEST_SCALE)

@@ -15,6 +15,7 @@ from tunery_server.routes import (
     models,
     predict,
     problems,
+    rows,
     schema,
 )
 
@@ -27,6 +28,7 @@ def all_handlers() -> list[HTTPRouteHandler]:
         schema,
         files,
         datasets,
+        rows,
         base_models,
         finetune,
         evaluate,

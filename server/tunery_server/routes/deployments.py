@@ -1,7 +1,7 @@
 """Deployments: what a name should serve. The supervisor loads it beside the old one and flips."""
 
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Deployment, DeploymentSpec, Page
@@ -40,7 +40,7 @@ async def show(request: Request, name: FromPath[str], wait: Wait = 0) -> Respons
 
 @put("/deployments/{name:str}", status_code=202, operation_id="put_deployment")
 async def deploy(
-    request: Request, name: FromPath[str], data: DeploymentSpec
+    request: Request, name: FromPath[str], data: JSONBody[DeploymentSpec]
 ) -> Response[Deployment]:
     """Let a name serve a version; a later PUT supersedes one in progress."""
     if not is_slug(name):

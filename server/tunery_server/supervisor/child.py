@@ -49,6 +49,7 @@ class Nursery:
         with log.open("ab") as log_file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # nothing is imported from the current directory
                 "-m",
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,

@@ -191,7 +191,7 @@ class DeploymentActor:
             manifest_sha256=row.manifest_sha256,
             runtime=spec.runtime,
         )
-        return target, row._mapping.get("parity")
+        return target, getattr(row, "parity", None)
 
     async def _flip(
         self,
@@ -207,7 +207,7 @@ class DeploymentActor:
         old, self._engines = self._engines, engines
         self._serving, self._degraded = spec, degraded
         await self._write_routes()
-        replies = await asyncio.gather(*(engine.retire() for engine in old))
+        retired = await asyncio.gather(*(engine.retire() for engine in old))
         loaded = engines[0].loaded
         assert loaded is not None
         actual = Actual(
@@ -228,8 +228,8 @@ class DeploymentActor:
         if not degraded:
             values["error"] = None
         await self._write(**values, outcome=(spec, generation, "ready") if history else None)
-        for engine, reply in zip(old, replies, strict=True):
-            task = asyncio.create_task(self._deployer.starter.drain(engine, reply))
+        for engine, conversation in zip(old, retired, strict=True):
+            task = asyncio.create_task(self._deployer.starter.drain(engine, conversation))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
 
@@ -237,7 +237,7 @@ class DeploymentActor:
         """Serve nothing."""
         old, self._engines, self._serving = self._engines, [], None
         await self._write_routes()
-        replies = await asyncio.gather(*(engine.retire() for engine in old))
+        retired = await asyncio.gather(*(engine.retire() for engine in old))
         await self._write(
             status="stopped",
             actual=None,
@@ -248,7 +248,7 @@ class DeploymentActor:
             load_ms=None,
         )
         await asyncio.gather(
-            *(self._deployer.starter.drain(*pair) for pair in zip(old, replies, strict=True))
+            *(self._deployer.starter.drain(*pair) for pair in zip(old, retired, strict=True))
         )
 
     async def _write_failure(

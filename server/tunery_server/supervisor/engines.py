@@ -6,6 +6,7 @@ is its exit.
 
 import asyncio
 import itertools
+import shutil
 import time
 from pathlib import Path
 
@@ -37,6 +38,27 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
     runtime: str
 
 
+class Conversation:
+    """One connection to an engine, and the replies that come on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, message: wire.AnyMessage) -> None:
+        """Send one message."""
+        self._writer.write(wire.encode(message))
+        await self._writer.drain()
+
+    async def reply(self) -> wire.AnyReply | None:
+        """Return the next reply, or None when the engine is gone."""
+        return await wire.read_reply(self._reader)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+
 class Engine:
     """One engine process, from its start to its exit."""
 
@@ -45,14 +67,6 @@ class Engine:
         self.socket = socket
         self.work = work
         self.loaded: wire.Loaded | None = None
-        self._ids = itertools.count(1)
-
-    async def ask(self, message: wire.AnyMessage) -> asyncio.StreamReader:
-        """Send one message on a connection of its own; the reader yields its replies."""
-        reader, writer = await asyncio.open_unix_connection(str(self.socket))
-        writer.write(wire.encode(message))
-        await writer.drain()
-        return reader
 
     async def load(self, target: Target) -> wire.Loaded:
         """Load a version; it has answered its canary when this returns.
@@ -60,16 +74,20 @@ class Engine:
         Raises:
             LoadFailed: the engine refused, or died.
         """
-        reader = await self.ask(
-            wire.Load(
-                id=next(self._ids),
-                version=target.version,
-                model_dir=target.model_dir,
-                manifest_sha256=target.manifest_sha256,
-                runtime=target.runtime,
+        conversation = await self._call()
+        try:
+            await conversation.say(
+                wire.Load(
+                    id=1,
+                    version=target.version,
+                    model_dir=target.model_dir,
+                    manifest_sha256=target.manifest_sha256,
+                    runtime=target.runtime,
+                )
             )
-        )
-        reply = await wire.read_reply(reader)
+            reply = await conversation.reply()
+        finally:
+            conversation.close()
         match reply:
             case wire.Loaded():
                 self.loaded = reply
@@ -79,15 +97,22 @@ class Engine:
             case _:
                 raise LoadFailed("load-failed", "the engine died while it loaded")
 
-    async def retire(self) -> asyncio.StreamReader | None:
-        """Let every later request be answered Moved; None when the engine is gone already."""
+    async def retire(self) -> Conversation | None:
+        """Let every later request be answered Moved; None when the engine is gone already.
+
+        The conversation goes on: its next reply says that the engine has drained.
+        """
         try:
-            reader = await self.ask(wire.Retire(id=next(self._ids)))
-            reply = await asyncio.wait_for(wire.read_reply(reader), RETIRE_SECONDS)
+            conversation = await self._call()
+            await conversation.say(wire.Retire(id=1))
+            reply = await asyncio.wait_for(conversation.reply(), RETIRE_SECONDS)
         except (OSError, TimeoutError):
             self.child.kill()
             return None
-        return reader if isinstance(reply, wire.Retired) else None
+        return conversation if isinstance(reply, wire.Retired) else None
+
+    async def _call(self) -> Conversation:
+        return Conversation(*await asyncio.open_unix_connection(str(self.socket)))
 
 
 class EngineStarter:
@@ -107,7 +132,8 @@ class EngineStarter:
         number = next(self._numbers)
         work = self._settings.work_dir / f"engine-{number}"
         work.mkdir(parents=True, mode=0o700, exist_ok=True)
-        socket = self._settings.run_dir / f"e{number}.sock"
+        # A directory of its own: an engine may write where it binds.
+        socket = self._settings.run_dir / f"e{number}" / "s"
         spec = EngineRun(
             work_dir=str(work),
             socket=str(socket),
@@ -151,21 +177,23 @@ class EngineStarter:
         engine.child.kill()
         await self.bury(engine)
 
-    async def drain(self, engine: Engine, replies: asyncio.StreamReader | None) -> None:
+    async def drain(self, engine: Engine, retired: Conversation | None) -> None:
         """Wait until a retired engine holds nothing, then let it exit."""
-        if replies is not None:
+        if retired is not None:
             try:
-                await asyncio.wait_for(wire.read_reply(replies), self._settings.drain_seconds)
+                await asyncio.wait_for(retired.reply(), self._settings.drain_seconds)
             except (TimeoutError, OSError):
                 engine.child.kill()
+            finally:
+                retired.close()
         await engine.child.stop(RETIRE_SECONDS)
         await self.bury(engine)
 
     async def bury(self, engine: Engine) -> None:
         """Reap an engine that ends, and remove what it had on disk."""
         await self._nursery.bury(engine.child)
-        engine.socket.unlink(missing_ok=True)
-        (engine.work / "spec.json").unlink(missing_ok=True)
+        shutil.rmtree(engine.socket.parent, ignore_errors=True)
+        shutil.rmtree(engine.work, ignore_errors=True)
 
     async def _listening(self, engine: Engine) -> None:
         async for event in engine.child.events():

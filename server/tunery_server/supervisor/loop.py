@@ -220,7 +220,6 @@ class Supervisor:
                 socket=str(self._settings.run_dir / "reader.sock"),
                 base_models=self._base_models.directories(),
                 reads=[str(self._artifacts.readable("datasets"))],
-                
             )
             (work / "spec.json").write_bytes(msgspec.json.encode(spec))
             child = await self._nursery.start(

@@ -164,8 +164,3 @@ def test_a_fence_that_is_missing_is_noticed(
 
     with pytest.raises(AssertionError):
         drive(database_url, examples=50, steps=25, phases=(Phase.generate,))  # need not shrink
-
-
-@pytest.mark.chaos
-def test_no_sequence_leaves_the_published_edges_in_250000_steps(database_url: str) -> None:
-    drive(database_url, examples=5000, steps=50)

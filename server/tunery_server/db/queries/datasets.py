@@ -82,8 +82,9 @@ async def uses_file(connection: AsyncConnection, project: str, file_id: str) -> 
         datasets.c.project == project, datasets.c.status == "validating"
     )
     for spec in (await connection.execute(statement)).scalars():
-        files = spec.files
-        named = {spec.file} | ({files.train, files.validation, files.test} if files else set())
+        named = [spec.file]
+        if spec.files is not None:
+            named += [spec.files.train, spec.files.validation, spec.files.test]
         if file_id in named:
             return True
     return False

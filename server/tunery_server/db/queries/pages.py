@@ -25,5 +25,5 @@ async def page_of(
         statement = statement.where(key < after)
     rows = (await connection.execute(statement.order_by(key.desc()).limit(limit + 1))).all()
     shown = rows[:limit]
-    last_id = shown[-1]._mapping[key.name] if shown else None
+    last_id = getattr(shown[-1], key.name) if shown else None
     return Page(data=[to_struct(row) for row in shown], has_more=len(rows) > limit, last_id=last_id)

@@ -1,0 +1,95 @@
+"""Rows of a dataset: as they were ingested, and as a base model would see them.
+
+The reader opens Parquet and knows tokenizers; this process does neither.
+"""
+
+from typing import Annotated, Any
+
+from litestar import Response, get
+from litestar.params import FromPath, FromQuery, Parameter
+from sqlalchemy import Row as DatabaseRow
+
+from tunery.types import Preview, RowPage, Split
+from tunery_server.answers import answer
+from tunery_server.pagination import After, Limit
+from tunery_server.problems import Refusal, quote
+from tunery_server.requests import Request
+from tunery_server.routes.datasets import row_or_404
+from tunery_trainer.protocol.wire import Previewed, PreviewTexts, ReadRows, RowsRead
+
+PREVIEW_ROWS = 20
+DEFAULT_MAX_LENGTH = 128  # tokens
+
+
+@get("/datasets/{dataset_id:str}/rows", operation_id="list_rows")
+async def list_rows(
+    request: Request,
+    dataset_id: FromPath[str],
+    split: FromQuery[Split] = "train",
+    limit: Limit = 20,
+    after: After = None,
+) -> Response[RowPage]:
+    """Return rows of a split, in file order."""
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 12):
+        raise Refusal("invalid-pagination", f"after is {quote(after)}")
+    row = await _ready(request, dataset_id)
+    offset = int(after or 0)
+    read = await _read(request, row, split, offset, limit)
+    last_id = str(offset + len(read.rows)) if read.rows else None
+    return answer(RowPage(data=read.rows, has_more=read.has_more, last_id=last_id))
+
+
+@get("/datasets/{dataset_id:str}/preview", operation_id="preview_dataset")
+async def preview(
+    request: Request,
+    dataset_id: FromPath[str],
+    base_model: FromQuery[str] = "minilm-l6",
+    max_length: Annotated[
+        int, Parameter(ge=3, le=8192, description="Tokens of a text.")
+    ] = DEFAULT_MAX_LENGTH,
+) -> Response[Preview]:
+    """Return the first training rows as a base model would see them."""
+    models = request.services.base_models
+    if not models.knows(base_model):
+        allowed = ", ".join(models.ids())
+        raise Refusal("unknown-base-model", f"{quote(base_model)} is none of {allowed}")
+    row = await _ready(request, dataset_id)
+    read = await _read(request, row, "train", 0, PREVIEW_ROWS)
+
+    def ask(number: int) -> PreviewTexts:
+        return PreviewTexts(
+            id=number,
+            base_model=base_model,
+            texts=[found.text for found in read.rows],
+            labels=[found.label for found in read.rows],
+            label_ids=[row.labels.index(found.label) for found in read.rows],
+            max_length=min(max_length, models.max_positions(base_model) or max_length),
+        )
+
+    reply = await request.services.engines.ask_reader(ask)
+    assert isinstance(reply, Previewed)
+    return answer(reply.preview)
+
+
+async def _ready(request: Request, dataset_id: str) -> DatabaseRow[Any]:
+    row = await row_or_404(request, dataset_id)
+    if row.status != "ready":
+        raise Refusal("dataset-not-ready", f"{dataset_id} is {row.status}")
+    return row
+
+
+async def _read(
+    request: Request, row: DatabaseRow[Any], split: Split, offset: int, limit: int
+) -> RowsRead:
+    folder = await request.services.artifacts.fetch(row.artifact)
+
+    def ask(number: int) -> ReadRows:
+        path = str(folder / f"{split}.parquet")
+        return ReadRows(id=number, path=path, offset=offset, limit=limit)
+
+    reply = await request.services.engines.ask_reader(ask)
+    assert isinstance(reply, RowsRead)
+    return reply
+
+
+HANDLERS = [list_rows, preview]

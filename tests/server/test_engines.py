@@ -1,0 +1,237 @@
+"""The API's side of the wire, against an engine on a real socket."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.server.conftest import Api
+from tests.server.fake_engine import FakeEngine, answered
+
+from tunery_server.db.queries import deployments
+from tunery_trainer.protocol.wire import AnyReply, Moved, Predict, Refused
+
+BODY = {"model": "intent", "inputs": ["I lost my card", "where is it?"]}
+
+
+def predict(api: Api, body: object = BODY, **headers: str) -> Coroutine[Any, Any, httpx.Response]:
+    return api.send("POST", "/predict", json=body, headers=headers)
+
+
+def test_answer_names_version_and_request(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    async def body() -> httpx.Response:
+        async with FakeEngine(tmp_path / "a"):
+            return await predict(api, **{"X-Request-Id": "mine"})
+
+    answer = api.run(body())
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-request-id"] == "mine"
+    found = answer.json()
+    assert (found["model"], found["version"], found["request_id"]) == ("intent", "intent/1", "mine")
+    assert [prediction["label"] for prediction in found["predictions"]] == ["a", "a"]
+
+
+def test_many_requests_share_one_connection_and_get_their_own_answers(
+    api: Api, tmp_path: Path
+) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    async def body() -> list[httpx.Response]:
+        async with FakeEngine(tmp_path / "a") as engine:
+            sizes = range(1, 41)
+            asked = (predict(api, {"model": "intent", "inputs": ["x"] * n}) for n in sizes)
+            answers = await asyncio.gather(*asked)
+            assert len(engine._writers) == 1
+            return answers
+
+    answers = api.run(body())
+
+    assert [len(answer.json()["predictions"]) for answer in answers] == list(range(1, 41))
+
+
+def test_moved_request_is_sent_again_to_the_new_engine(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "old"),))
+
+    async def body() -> httpx.Response:
+        async with (
+            FakeEngine(tmp_path / "old") as old,
+            FakeEngine(tmp_path / "new", lambda message: answered(message, "intent/2")) as new,
+        ):
+            await predict(api)
+            old.script = lambda message: Moved(id=message.id)
+            async with api.services.database.write() as connection:
+                await deployments.replace_routes(
+                    connection,
+                    "default",
+                    "intent",
+                    version="intent/2",
+                    labels=["a"],
+                    sockets=[new.socket],
+                )
+            return await predict(api)
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["version"]) == (200, "intent/2")
+
+
+def test_lost_connection_is_retried_once(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+    deaths = [1]
+
+    def script(message: Predict) -> AnyReply:
+        if deaths:
+            deaths.pop()
+            raise ConnectionResetError
+        return answered(message)
+
+    async def body() -> httpx.Response:
+        async with FakeEngine(tmp_path / "a", script):
+            return await predict(api)
+
+    assert api.run(body()).status_code == 200
+
+
+def test_engine_that_dies_twice_is_503_engine_restarted(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "nobody"),))
+
+    answer = api.run(predict(api))
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine-restarted")
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("overloaded", 503), ("text-too-long", 422), ("deadline-exceeded", 504)]
+)
+def test_refusal_of_the_engine_is_the_answer(
+    api: Api, tmp_path: Path, code: str, status: int
+) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    async def body() -> httpx.Response:
+        script = lambda message: Refused(id=message.id, code=code, message="as it says")  # noqa: E731
+        async with FakeEngine(tmp_path / "a", script):
+            return await predict(api)
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_deadline_cancels_in_the_engine(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    async def body() -> httpx.Response:
+        async with FakeEngine(tmp_path / "a", lambda _: None) as engine:
+            answer = await predict(api, **{"X-Request-Timeout-Ms": "30"})
+            async with asyncio.timeout(5):
+                await engine.cancelled.wait()
+            return answer
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline-exceeded")
+
+
+def test_client_that_hangs_up_cancels_in_the_engine(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    async def body() -> None:
+        async with FakeEngine(tmp_path / "a", lambda _: None) as engine:
+            content = b'{"model":"intent","inputs":["x"]}'
+            messages = [
+                {"type": "http.request", "body": content, "more_body": False},
+                {"type": "http.disconnect"},
+            ]
+
+            async def receive() -> Any:
+                return messages.pop(0)
+
+            async def send(_: Any) -> None:
+                pass
+
+            headers = [
+                (b"host", b"localhost"),
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(content)).encode()),
+                (b"authorization", f"Bearer {api.key}".encode()),
+            ]
+            scope: Any = {
+                "type": "http",
+                "method": "POST",
+                "path": "/predict",
+                "raw_path": b"/predict",
+                "query_string": b"",
+                "headers": headers,
+                "http_version": "1.1",
+                "scheme": "http",
+                "server": ("localhost", 1),
+                "client": ("localhost", 2),
+            }
+            await api.app(scope, receive, send)
+            async with asyncio.timeout(5):
+                await engine.cancelled.wait()
+
+    api.run(body())
+
+
+@pytest.mark.parametrize(
+    ("status", "answer_status", "code"),
+    [
+        ("loading", 503, "model-loading"),
+        ("failed", 503, "model-unavailable"),
+        ("stopped", 404, "model-not-found"),
+    ],
+)
+def test_deployment_without_an_engine_says_why(
+    api: Api, status: str, answer_status: int, code: str
+) -> None:
+    api.add_deployment("intent", status)
+
+    answer = api.run(predict(api))
+
+    assert (answer.status_code, answer.json()["code"]) == (answer_status, code)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "pointer"),
+    [
+        ({"inputs": []}, 422, "empty-batch", "/inputs"),
+        ({"inputs": ["x"] * 257}, 413, "batch-too-large", "/inputs"),
+        ({"inputs": ["a", "b", "c", None]}, 422, "schema-violation", "/inputs/3"),
+        ({"inputs": ["a", ["b"]]}, 422, "schema-violation", "/inputs/1"),
+        ({"inputs": ["a", "b", "c", ""]}, 422, "empty-text", "/inputs/3"),
+        ({"inputs": ["a", "\u3000\n "]}, 422, "empty-text", "/inputs/1"),
+        ({"inputs": ["x" * 100_001]}, 413, "text-too-large", "/inputs/0"),
+        ({"inputs": ["x" * 400_000]}, 413, "body-too-large", None),
+        ({"inputs": ["a"], "model": "nobody"}, 404, "model-not-found", None),
+        ({"inputs": ["a"], "model": "../x\0"}, 404, "model-not-found", None),
+        ({"inputs": ["a"], "top_k": 0}, 422, "out-of-range", "/top_k"),
+        ({"inputs": ["a"], "top_k": -1}, 422, "out-of-range", "/top_k"),
+        ({"inputs": ["a"], "return": ["weights"]}, 422, "unknown-field", "/return"),
+    ],
+)
+def test_bad_prediction_is_refused(
+    calm_api: Api, body: dict[str, Any], status: int, code: str, pointer: str | None
+) -> None:
+    answer = calm_api.post("/predict", {"model": "intent", **body})
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code), problem
+    assert [error["pointer"] for error in problem["errors"]] == ([pointer] if pointer else [])
+
+
+@pytest.mark.parametrize("deadline", ["0", "-5", "abc", "1e12", "600001", "²"])
+def test_bad_deadline_is_refused(calm_api: Api, deadline: str) -> None:
+    headers = {"X-Request-Timeout-Ms": deadline.encode()}
+
+    answer = calm_api.post("/predict", BODY, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-deadline")

@@ -1,0 +1,286 @@
+"""Fine-tunes, evaluations, jobs, deployments, health."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.server.conftest import Api
+
+from tunery_server.db.queries import jobs
+
+
+def finetune(api: Api, dataset: str, **fields: Any) -> Any:
+    return api.post("/finetune", {"dataset": dataset, "model": "m", "base_model": "tiny", **fields})
+
+
+def test_finetune_is_queued_with_its_spec(api: Api) -> None:
+    answer = finetune(api, api.add_dataset(), hyperparameters={"epochs": 2})
+
+    job = answer.json()
+    assert (answer.status_code, job["kind"], job["status"]) == (202, "finetune", "queued")
+    assert answer.headers["location"] == f"/jobs/{job['id']}"
+    assert job["spec"]["hyperparameters"]["epochs"] == 2
+    assert api.get("/jobs?kind=finetune&status=queued").json()["data"][0]["id"] == job["id"]
+
+
+@pytest.mark.parametrize("status", ["validating", "rejected"])
+def test_finetune_needs_a_ready_dataset(api: Api, status: str) -> None:
+    answer = finetune(api, api.add_dataset(status))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "dataset-not-ready")
+
+
+def test_batch_beyond_the_training_split_is_refused(api: Api) -> None:
+    answer = finetune(api, api.add_dataset(train=10), hyperparameters={"batch_size": 11})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "batch-exceeds-dataset")
+    assert answer.json()["errors"][0]["pointer"] == "/hyperparameters/batch_size"
+
+
+def test_fifty_first_waiting_job_is_refused(api: Api) -> None:
+    dataset = api.add_dataset()
+    for _ in range(50):
+        api.add_job()
+
+    answer = finetune(api, dataset)
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-queued-jobs")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_evaluation_is_queued(api: Api) -> None:
+    spec = {"version": api.add_version(), "dataset": api.add_dataset()}
+
+    answer = api.post("/evaluate", spec)
+
+    assert (answer.status_code, answer.json()["kind"]) == (202, "evaluate")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({}, 422, "schema-violation"),
+        ({"version": "intent/1", "checkpoint": "ckpt_x"}, 422, "schema-violation"),
+        ({"version": "intent/9"}, 404, "model-not-found"),
+        ({"version": "../x"}, 404, "model-not-found"),
+        ({"checkpoint": "x"}, 404, "checkpoint-not-found"),
+        ({"version": "intent/1", "split": "train"}, 422, "split-not-held-out"),
+        ({"version": "intent/1", "dataset": "x"}, 404, "dataset-not-found"),
+    ],
+)
+def test_bad_evaluation_is_refused(
+    api: Api, fields: dict[str, Any], status: int, code: str
+) -> None:
+    api.add_version()
+
+    answer = api.post("/evaluate", {"dataset": api.add_dataset(), **fields})
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def test_labels_that_the_model_lacks_are_named(api: Api) -> None:
+    spec = {"version": api.add_version(), "dataset": api.add_dataset(labels=["a", "z"])}
+
+    answer = api.post("/evaluate", spec)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "label-mismatch")
+    assert "'z'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "answer_status", "code"),
+    [
+        ("succeeded", "cancel", 200, None),
+        ("queued", "pause", 409, "conflict"),
+        ("succeeded", "pause", 409, "conflict"),
+        ("paused", "pause", 202, None),
+        ("running", "resume", 409, "job-not-resumable"),
+        ("succeeded", "resume", 409, "job-not-resumable"),
+    ],
+)
+def test_action_that_changes_nothing_is_answered_at_once(
+    api: Api, status: str, action: str, answer_status: int, code: str | None
+) -> None:
+    job_id = api.add_job(status=status)
+
+    answer = api.post(f"/jobs/{job_id}/{action}")
+
+    assert answer.status_code == answer_status, answer.text
+    assert answer.json().get("code") == code
+
+
+def test_cancel_answers_when_the_supervisor_has_acted(api: Api) -> None:
+    job_id = api.add_job(status="running")
+
+    async def supervisor() -> None:
+        while True:
+            async with api.services.database.write() as connection:
+                if await jobs.unsettled(connection):
+                    await jobs.move(connection, job_id, "cancelling", attempt=1)
+                    break
+            await asyncio.sleep(0)
+        api.services.news.tell(job_id)
+
+    async def body() -> Any:
+        acting = asyncio.create_task(supervisor())
+        answer = await api.send("POST", f"/jobs/{job_id}/cancel")
+        await acting
+        return answer
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+
+
+def test_waiting_get_answers_at_the_first_change(api: Api) -> None:
+    job_id = api.add_job(status="running")
+    etag = api.get(f"/jobs/{job_id}").headers["etag"]
+
+    async def body() -> Any:
+        headers = {"If-None-Match": etag}
+        waiting = asyncio.create_task(api.send("GET", f"/jobs/{job_id}?wait=30", headers=headers))
+        async with api.services.database.write() as connection:
+            await jobs.move(connection, job_id, "succeeded", attempt=1)
+        api.services.news.tell(job_id)
+        return await waiting
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
+    assert api.get(f"/jobs/{job_id}", headers={"If-None-Match": etag}).status_code == 200
+    unchanged = api.get(f"/jobs/{job_id}", headers={"If-None-Match": answer.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+
+
+def test_event_stream_replays_and_ends(api: Api) -> None:
+    job_id = api.add_job(status="succeeded")
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "1"}
+
+    answer = api.get(f"/jobs/{job_id}/events", headers=headers)
+
+    frames = answer.text.split("\n\n")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert frames[0] == "retry: 2000"
+    assert [frame.splitlines()[:2] for frame in frames[1:3]] == [
+        ["id: 2", "event: state"],
+        ["id: 3", "event: end"],
+    ]
+    assert api.services.streams == 0
+
+
+def test_events_are_listed_after_a_seq(api: Api) -> None:
+    job_id = api.add_job(status="succeeded")
+
+    page = api.get(f"/jobs/{job_id}/events?after=1&limit=1").json()
+
+    assert [event["seq"] for event in page["data"]] == [2]
+    assert (page["has_more"], page["last_seq"]) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("?after=-1", {}),
+        ("?after=x", {}),
+        ("", {"Accept": "text/event-stream", "Last-Event-ID": "x"}),
+        ("", {"Accept": "text/event-stream", "Last-Event-ID": "-1"}),
+    ],
+)
+def test_bad_place_in_the_events_is_refused(api: Api, query: str, headers: dict[str, str]) -> None:
+    answer = api.get(f"/jobs/{api.add_job()}/events{query}", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-after"), answer.text
+
+
+def test_too_many_streams_are_refused(api: Api) -> None:
+    api.services.streams = 1000
+
+    answer = api.get(f"/jobs/{api.add_job()}/events", headers={"Accept": "text/event-stream"})
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too-many-streams")
+
+
+def test_logs_show_the_end_of_the_last_attempt(api: Api) -> None:
+    job_id = api.add_job(status="running")
+    folder = api.services.settings.log_dir / job_id
+    folder.mkdir(parents=True)
+    (folder / "attempt-1.log").write_bytes(b"one\ntwo\xff\nthree\n")
+
+    log = api.get(f"/jobs/{job_id}/logs?tail=2").json()
+
+    assert log == {"attempt": 1, "lines": ["two\ufffd", "three"]}
+    assert api.get(f"/jobs/{api.add_job()}/logs").json() == {"attempt": 0, "lines": []}
+    assert api.get(f"/jobs/{job_id}/metrics").json() == {"data": []}
+
+
+def test_checkpoints_of_a_job_are_listed(api: Api) -> None:
+    job_id = api.add_job()
+    checkpoint = api.add_checkpoint(job_id)
+
+    found = api.get(f"/jobs/{job_id}/checkpoints").json()["data"]
+
+    assert [item["id"] for item in found] == [checkpoint]
+
+
+def test_deployment_is_asked_for_changed_rolled_back_and_removed(api: Api) -> None:
+    first, second = api.add_version(), api.add_version()
+
+    put = api.put("/deployments/intent", {"version": first})
+
+    assert (put.status_code, put.json()["status"]) == (202, "loading")
+    assert put.json()["desired"] == {"version": first, "checkpoint": None, "generation": 1}
+    stale = {"If-Match": '"stale"'}
+    assert api.put("/deployments/intent", {"version": second}, headers=stale).status_code == 412
+    fresh = {"If-Match": put.headers["etag"]}
+    again = api.put("/deployments/intent", {"version": second}, headers=fresh)
+    assert again.json()["desired"]["generation"] == 2
+    assert api.get("/deployments").json()["data"][0]["name"] == "intent"
+    none = api.post("/deployments/intent/rollback")
+    assert (none.status_code, none.json()["code"]) == (409, "no-earlier-version")
+    assert api.delete("/deployments/intent").json()["desired"]["version"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "code"),
+    [
+        ("Intent", {"version": "intent/1"}, 422, "invalid-name"),
+        ("x", {}, 422, "schema-violation"),
+        ("x", {"version": "nobody/1"}, 404, "model-not-found"),
+        ("x", {"checkpoint": "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"}, 404, "checkpoint-not-found"),
+        ("x", {"version": "intent/1", "replicas": 0}, 422, "out-of-range"),
+        ("x", {"version": "intent/1", "weights": 1}, 422, "unknown-field"),
+    ],
+)
+def test_bad_deployment_is_refused(
+    calm_api: Api, name: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = calm_api.put(f"/deployments/{name}", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def test_models_are_listed_with_their_newest_version(api: Api) -> None:
+    api.add_version()
+    version = api.add_version()
+
+    assert api.get("/models").json()["data"][0]["versions"] == 2
+    assert api.get("/models/intent").json()["latest"]["version"] == version
+    assert api.get("/models/intent/versions/1").json()["number"] == 1
+
+
+def test_ready_waits_for_the_first_deployments_only(api: Api) -> None:
+    api.add_deployment("intent", "loading")
+
+    starting = api.get("/health/ready")
+    api.add_deployment("intent", "ready")
+    ready = api.get("/health/ready")
+    api.add_deployment("other", "loading")
+    later = api.get("/health/ready")
+    api.services.drain()
+    draining = api.get("/health/ready")
+
+    assert (starting.status_code, starting.json()["code"]) == (503, "server-starting")
+    assert "retry-after" in starting.headers
+    assert ready.json() == {"status": "ready", "deployments": {"intent": "ready"}}
+    assert later.status_code == 200
+    assert (draining.status_code, draining.json()["code"]) == (503, "draining")
