@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fsspec
 
@@ -22,10 +22,9 @@ class Artifacts:
 
     def __init__(self, url: str, scratch: Path) -> None:
         """`scratch` receives files before they are published and copies of remote artifacts."""
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)  # pyright: ignore[reportUnknownMemberType]
-        self._system = found[0]
-        self._root = found[1].rstrip("/")
-        self._local = "file" in system.protocol
+        self._system, root = cast(Any, fsspec.core).url_to_fs(url)  # it has no types
+        self._root = str(root).rstrip("/")
+        self._local = "file" in self._system.protocol
         self.incoming = Path(self._root) / ".incoming" if self._local else scratch / "incoming"
         self._copies = scratch / "artifacts"
 

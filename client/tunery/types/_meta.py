@@ -24,7 +24,7 @@ class Answer(msgspec.Struct, kw_only=True, frozen=True):
 
 
 # No control characters: a name is shown in terminals, pages and logs, and never becomes a path.
-NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]{1,128}$"
+NAME_PATTERN = r"^(?!.*\.\.)[^\x00-\x1f\x7f\\]{1,128}$"
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]

@@ -26,7 +26,6 @@ from sqlalchemy import Row
 
 from tunery.types import JobStatus
 from tunery_server.artifacts import Artifacts
-from tunery_server.auth import ensure_admin_key
 from tunery_server.base_models import BaseModels
 from tunery_server.db.engine import Database
 from tunery_server.db.migrate import upgrade
@@ -41,6 +40,7 @@ from tunery_server.db.queries import (
     processes,
 )
 from tunery_server.db.states import LIVE
+from tunery_server.keys import ensure_admin_key
 from tunery_server.settings import LOOPBACK, Settings
 from tunery_server.supervisor.bell import Bell, Datagrams
 from tunery_server.supervisor.child import Child, Nursery
