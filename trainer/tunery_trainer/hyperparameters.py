@@ -102,16 +102,6 @@ def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]
     return resolved
 
 
-def recalled(resolved: dict[str, Resolved]) -> dict[str, Resolved]:
-    """Return what an earlier attempt resolved; JSON has made its whole numbers floats."""
-    return {
-        name: Resolved(value=int(entry.value), source=entry.source)
-        if isinstance(entry.value, float) and entry.value.is_integer()
-        else entry
-        for name, entry in resolved.items()
-    }
-
-
 def settle(resolved: dict[str, Resolved]) -> Settings:
     """Return what was resolved as typed numbers."""
     values: dict[str, Any] = {name: entry.value for name, entry in resolved.items()}

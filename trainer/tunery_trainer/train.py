@@ -24,7 +24,7 @@ from tunery_trainer import checkpoint, data, model
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
-from tunery_trainer.hyperparameters import Circumstances, recalled, resolve, settle
+from tunery_trainer.hyperparameters import Circumstances, resolve, settle
 from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
 from tunery_trainer.optimization import (
     accumulate_gradients,
@@ -281,7 +281,7 @@ def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, 
             threads=spec.threads,
         ),
     )
-    resolved = fresh | recalled(spec.resolved or {})
+    resolved = fresh | (spec.resolved or {})
     if resolved["precision"].value == "fp16" and not cuda:
         raise Failure("unsupported-precision", "fp16 needs a GPU; this device is a CPU")
     return resolved
