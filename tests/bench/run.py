@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.e2e import load
 from tests.e2e import service as e2e
 from tests.e2e.conftest import QUICK
-from tests.e2e.test_swap import client_of, swap
+from tests.e2e.test_swap import client_of, golden_of, swap
 
 PREDICTIONS = 10_000
 CLIENTS = 8
@@ -157,7 +157,8 @@ def recovery(service: e2e.Service) -> None:
 
 def swaps(service: e2e.Service) -> None:
     """Print what 32 clients saw of twenty swaps."""
-    outcome = asyncio.run(swap(service, ["intent/1", "intent/2"], swaps=20))
+    versions = ["intent/1", "intent/2"]
+    outcome = asyncio.run(swap(service, versions, golden_of(service, versions), swaps=20))
     print(
         f"20 swaps, 32 clients: {outcome.requests} requests, {outcome.failed} non-2xx, "
         f"{len(outcome.wrong)} wrong, {len(outcome.stale)} stale, versions {outcome.versions}"

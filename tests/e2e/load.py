@@ -55,21 +55,22 @@ async def under_load(
     client: httpx.AsyncClient,
     model: str,
     golden: Golden,
-    meanwhile: Callable[[Callable[[str], None]], Awaitable[None]],
+    meanwhile: Callable[[Callable[[str | None], None]], Awaitable[None]],
     *,
     clients: int = 32,
 ) -> Outcome:
     """Ask with so many clients while something happens.
 
-    `meanwhile` is given a function to call with the version that is the only one from now on.
+    `meanwhile` is given a function to call with the version that is the only one from now on, or
+    with None when that may change.
     """
     outcome = Outcome()
     done = asyncio.Event()
     only_since: tuple[float, str] | None = None
 
-    def now_only(version: str) -> None:
+    def now_only(version: str | None) -> None:
         nonlocal only_since
-        only_since = (time.monotonic(), version)
+        only_since = None if version is None else (time.monotonic(), version)
 
     async def ask(number: int) -> None:
         turn = number

@@ -14,7 +14,9 @@ PLANTED = Path(__file__).parent / "planted" / "flip_before_ready.py"
 def test_six_swaps_under_load_drop_and_mix_nothing(
     service: e2e.Service, versions: list[dict]
 ) -> None:
-    outcome = asyncio.run(swap(service, [job["result"]["version"] for job in versions], swaps=6))
+    names = [job["result"]["version"] for job in versions]
+
+    outcome = asyncio.run(swap(service, names, golden_of(service, names), swaps=6))
 
     assert (outcome.failed, outcome.wrong, outcome.stale) == (0, [], [])
     assert len(outcome.versions) == 2
@@ -25,31 +27,45 @@ def test_a_flip_before_the_engine_is_ready_is_noticed(
 ) -> None:
     """The negative control: the same data directory, copied, under a planted bug."""
     names = [job["result"]["version"] for job in versions]
+    golden = golden_of(service, names)
     copy = e2e.copied(service, tmp_path / "d")
     planted = e2e.Service(copy, program=[str(PLANTED)])
     planted.start()
     try:
-        outcome = asyncio.run(swap(planted, names, swaps=2))
+        outcome = asyncio.run(swap(planted, names, golden, swaps=2))
     finally:
         planted.stop()
 
     assert outcome.failed > 0
 
 
-async def swap(service: e2e.Service, versions: list[str], *, swaps: int) -> load.Outcome:
+def golden_of(service: e2e.Service, versions: list[str]) -> load.Golden:
+    """Return what each version answers while nothing else happens."""
+    golden: load.Golden = {}
+
+    async def ask() -> None:
+        async with client_of(service) as client:
+            for version in versions:
+                await put(client, "golden", version)
+                golden.update(await load.golden_answers(client, "golden"))
+            await client.delete("/deployments/golden")
+
+    asyncio.run(ask())
+    return golden
+
+
+async def swap(
+    service: e2e.Service, versions: list[str], golden: load.Golden, *, swaps: int
+) -> load.Outcome:
     """Swap between versions under 32 clients; each swap is ready before the next."""
     async with client_of(service) as client:
-        golden: load.Golden = {}
-        for version in versions:
-            await put(client, "golden", version)
-            golden |= await load.golden_answers(client, "golden")
-        await client.delete("/deployments/golden")
         await put(client, "swap", versions[0])
 
-        async def swaps_in_turn(now_only: Callable[[str], None]) -> None:
+        async def swaps_in_turn(now_only: Callable[[str | None], None]) -> None:
             await asyncio.sleep(0.5)  # some load on the first version
             for number in range(swaps):
                 version = versions[(number + 1) % len(versions)]
+                now_only(None)
                 await put(client, "swap", version)
                 now_only(version)
                 await asyncio.sleep(0.1)
@@ -71,7 +87,7 @@ async def put(client: httpx.AsyncClient, name: str, version: str) -> None:
             actual = body["actual"] or {}
             if body["status"] == "ready" and actual.get("generation") == generation:
                 break
-            assert body["status"] in ("loading", "ready"), body
+            assert body["status"] == "loading", body
             await asyncio.sleep(0.05)
 
 

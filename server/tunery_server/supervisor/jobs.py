@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Row
 
-from tunery.types import PROBLEMS, ErrorInfo, EventType, Resolved
+from tunery.types import PROBLEMS, ErrorInfo, EventType
 from tunery_server.db.columns import now
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
@@ -119,11 +119,9 @@ class JobRunner:
             child = await begin(spec_path, owner=job.id, log=log, threads=threads)
             self._children[job.id] = child
             try:
-                if await attempt.is_wanted():
-                    outcome = await self._follow(child, attempt, threads)
-                else:
+                if not await attempt.is_wanted():
                     child.release()
-                    outcome = await self._follow(child, attempt, threads)
+                outcome = await self._follow(child, attempt)
             finally:
                 self._children.pop(job.id, None)
                 child.kill()
@@ -164,7 +162,7 @@ class JobRunner:
             niced=True,
         )
 
-    async def _follow(self, child: Child, attempt: "Attempt", threads: int) -> Outcome | None:
+    async def _follow(self, child: Child, attempt: "Attempt") -> Outcome | None:
         """Consume events until the child is silent for ever; return its last word, if any."""
         flusher = asyncio.create_task(attempt.flush_regularly(child))
         longest_silence = 0.0
@@ -186,7 +184,7 @@ class JobRunner:
                 if isinstance(event, Outcome):
                     outcome = event
                 else:
-                    await attempt.take(event, threads)
+                    await attempt.take(event)
         finally:
             flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
@@ -215,7 +213,7 @@ class Attempt:
             row = await jobs.row_of(connection, self._job.id)
         return bool(row.status == "running" and row.attempt == self._job.attempt)
 
-    async def take(self, event: AnyEvent, threads: int) -> None:
+    async def take(self, event: AnyEvent) -> None:
         """Keep one event for the next commit; a checkpoint is published at once."""
         match event:
             case Started(seal=seal):
@@ -228,8 +226,7 @@ class Attempt:
                 if step == 1:
                     await self.flush()
             case HyperparametersResolved(resolved=resolved):
-                fixed = {"threads": Resolved(value=threads, source="auto:device")}
-                self._columns["resolved"] = {**resolved, **fixed}
+                self._columns["resolved"] = resolved
                 await self.flush()
             case WarningRaised(code=code, message=message):
                 self._events.append(("warning", {"code": code, "message": message}))

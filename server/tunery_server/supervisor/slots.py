@@ -35,6 +35,9 @@ class Slot:
 
     async def start(self, spec: Path, *, owner: str, log: Path, threads: int) -> Child:
         """Start a trainer on this slot: the spare, if it is ready and fits."""
+        if self._warming is not None:
+            # A spare on its way is sooner there than a second one beside it.
+            await asyncio.wait([self._warming])
         spare, self._spare = self._spare, None
         if spare is not None and not spare.ended and threads == self._threads:
             log.parent.mkdir(parents=True, exist_ok=True)

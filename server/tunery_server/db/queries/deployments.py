@@ -214,9 +214,11 @@ async def _history(connection: AsyncConnection, project: str, name: str) -> list
 
 def _struct(row: Row[Any], history: list[DeploymentEvent]) -> Deployment:
     desired = row.desired
+    # What was asked for last is not carried out yet: no older outcome must pass for its own.
+    pending = desired is not None and row.generation != row.actual_generation
     return Deployment(
         name=row.name,
-        status=row.status,
+        status="loading" if pending else row.status,
         desired=Desired(
             version=desired.version if desired else None,
             checkpoint=desired.checkpoint if desired else None,

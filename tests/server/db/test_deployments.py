@@ -1,0 +1,76 @@
+"""Deployments: what was asked for last is `loading` until it is carried out."""
+
+from collections.abc import Callable
+
+from tunery.types import DeploymentSpec
+from tunery_server.db.engine import Database
+from tunery_server.db.queries import deployments
+
+FIRST, SECOND = DeploymentSpec(version="intent/1"), DeploymentSpec(version="intent/2")
+
+
+async def carried_out(database: Database, spec: DeploymentSpec, generation: int) -> None:
+    async with database.write() as connection:
+        await deployments.write_actual(
+            connection,
+            "default",
+            "intent",
+            status="ready",
+            actual_spec=spec,
+            actual_generation=generation,
+        )
+        await deployments.append_history(
+            connection, "default", "intent", generation=generation, spec=spec, outcome="ready"
+        )
+
+
+async def put(database: Database, spec: DeploymentSpec | None) -> int:
+    async with database.write() as connection:
+        return await deployments.put(connection, "default", "intent", spec)
+
+
+async def status(database: Database) -> str:
+    async with database.read() as connection:
+        deployment = await deployments.get(connection, "default", "intent")
+    assert deployment is not None
+    return deployment.status
+
+
+def test_an_older_outcome_never_passes_for_that_of_the_last_put(run: Callable) -> None:
+    async def body(database: Database) -> list[str]:
+        seen = []
+        await carried_out(database, FIRST, await put(database, FIRST))
+        seen.append(await status(database))
+        generation = await put(database, SECOND)
+        seen.append(await status(database))
+        await carried_out(database, SECOND, generation)
+        seen.append(await status(database))
+        return seen
+
+    assert run(body) == ["ready", "loading", "ready"]
+
+
+def test_rollback_finds_the_last_other_version_that_was_ready(run: Callable) -> None:
+    async def body(database: Database) -> object:
+        for spec in (FIRST, SECOND):
+            await carried_out(database, spec, await put(database, spec))
+        async with database.read() as connection:
+            return await deployments.last_other(connection, "default", "intent", "intent/2")
+
+    assert run(body) == FIRST
+
+
+def test_routes_are_replaced_as_a_whole(run: Callable) -> None:
+    async def body(database: Database) -> list[str]:
+        for version, sockets in (("intent/1", ["a", "b"]), ("intent/2", ["c"])):
+            async with database.write() as connection:
+                await deployments.replace_routes(
+                    connection, "default", "intent", version=version, labels=[], sockets=sockets
+                )
+        async with database.read() as connection:
+            by_name = await deployments.routes_to(connection, "default", "intent")
+            by_version = await deployments.routes_to(connection, "default", "intent/2")
+            gone = await deployments.routes_to(connection, "default", "intent/1")
+        return [route.socket for route in [*by_name, *by_version, *gone]]
+
+    assert run(body) == ["c", "c"]
