@@ -168,8 +168,8 @@ def test_a_paused_job_goes_on_where_it_was(client: httpx.Client, tickets: dict) 
         client,
         tickets["id"],
         model="paused",
-        hyperparameters={**QUICK, "max_steps": 60, "early_stopping": None},
-        checkpoints={"every": 8},
+        hyperparameters={**QUICK, "batch_size": 4, "max_steps": 60, "early_stopping": None},
+        checkpoints={"every": 15},
     )
     path = f"/jobs/{job['id']}"
     e2e.wait_until(lambda: client.get(f"{path}/checkpoints").json()["data"], "a checkpoint")

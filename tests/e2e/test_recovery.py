@@ -7,7 +7,9 @@ import httpx
 from tests.e2e import service as e2e
 from tests.e2e.conftest import QUICK
 
-LONG = {**QUICK, "max_steps": 48, "early_stopping": None}
+# Small steps, many of them: there is time to kill between two checkpoints.
+LONG = {**QUICK, "batch_size": 4, "max_steps": 60, "early_stopping": None}
+SAVED = {"every": 15}
 
 
 def test_a_killed_supervisor_resumes_its_job_and_its_deployment(fresh: e2e.Service) -> None:
@@ -26,9 +28,7 @@ def kill_and_come_back(service: e2e.Service, *, times: int) -> None:
         golden = predict(client)
     for _ in range(times):
         with service.client() as client:
-            job = e2e.finetune(
-                client, tickets["id"], hyperparameters=LONG, checkpoints={"every": 8}
-            )
+            job = e2e.finetune(client, tickets["id"], hyperparameters=LONG, checkpoints=SAVED)
             path = f"/jobs/{job['id']}"
             saved = e2e.wait_until(
                 lambda path=path: client.get(f"{path}/checkpoints").json()["data"], "a checkpoint"
@@ -63,7 +63,7 @@ def test_a_killed_trainer_is_retried_from_its_last_checkpoint(
     service: e2e.Service, client: httpx.Client, tickets: dict
 ) -> None:
     job = e2e.finetune(
-        client, tickets["id"], model="killed", hyperparameters=LONG, checkpoints={"every": 8}
+        client, tickets["id"], model="killed", hyperparameters=LONG, checkpoints=SAVED
     )
     path = f"/jobs/{job['id']}"
     saved = e2e.wait_until(
@@ -120,7 +120,7 @@ def test_sigterm_drains_and_the_job_goes_on_in_the_next_life(fresh: e2e.Service)
     fresh.start()
     with fresh.client() as client:
         tickets = e2e.dataset(client)
-        job = e2e.finetune(client, tickets["id"], hyperparameters=LONG, checkpoints={"every": 8})
+        job = e2e.finetune(client, tickets["id"], hyperparameters=LONG, checkpoints=SAVED)
         path = f"/jobs/{job['id']}"
         e2e.wait_until(lambda: client.get(f"{path}/checkpoints").json()["data"], "a checkpoint")
     assert fresh.process is not None

@@ -10,14 +10,11 @@ tunery serve ── supervisor
 """
 
 import asyncio
-import errno
-import fcntl
 import logging
 import os
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +40,7 @@ from tunery_server.db.states import LIVE
 from tunery_server.keys import ensure_admin_key
 from tunery_server.settings import LOOPBACK, Settings
 from tunery_server.supervisor.bell import Bell, Datagrams
-from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.child import Nursery
 from tunery_server.supervisor.deployments import Deployer
 from tunery_server.supervisor.engines import EngineStarter
 from tunery_server.supervisor.jobs import JobRunner, error_info
@@ -51,19 +48,20 @@ from tunery_server.supervisor.proc import end_remains
 from tunery_server.supervisor.publish import Publisher
 from tunery_server.supervisor.slots import Slot
 from tunery_server.supervisor.specs import SpecWriter
+from tunery_server.supervisor.start import (
+    StartRefused,
+    bind,
+    lock_data_dir,
+    prepare_directories,
+)
+from tunery_server.supervisor.workers import Workers
 from tunery_trainer.protocol.specs import ReaderRun
 
 logger = logging.getLogger(__name__)
 
-BACKLOG = 2048
+EXIT_FAILED = 1
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again would not help
-BIND_SECONDS = 3.0  # while a worker of a killed life still holds the port
-RESTART_SECONDS = 0.5  # before a dead API worker or reader is replaced
-MAX_SOCKET_PATH = 90  # a Unix socket's path holds 107 bytes, its name included
-
-
-class StartRefused(Exception):
-    """The service can't start like this; the message says what to do."""
+RESTART_SECONDS = 0.5  # before a dead reader is replaced
 
 
 def serve(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -72,20 +70,21 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.umask(0o077)
     try:
-        lock = _lock_data_dir(settings)
-        listener = _bind(settings)
+        lock = lock_data_dir(settings)
+        listener = bind(settings)
     except StartRefused as error:
         logger.error("%s", error)
         return EXIT_CONFIG
     try:
-        asyncio.run(Supervisor(settings, environment, listener).run())
+        supervisor = Supervisor(settings, environment, listener)
+        asyncio.run(supervisor.run())
     except StartRefused as error:
         logger.error("%s", error)
         return EXIT_CONFIG
     finally:
         listener.close()
         os.close(lock)
-    return 0
+    return EXIT_FAILED if supervisor.failed else 0
 
 
 class Supervisor:
@@ -101,10 +100,10 @@ class Supervisor:
         self._base_models = BaseModels(settings.base_models, settings.hub_cache)
         self._nursery = Nursery(self._database, environment)
         self._bell = Bell()
-        self._migrated = asyncio.Event()
+        self._workers = Workers(settings, self._nursery, listener.fileno())
         self._stop = asyncio.Event()
         self._draining = False
-        self._workers: set[Child] = set()
+        self.failed = False  # a part of the service ended that must not
 
     async def run(self) -> None:
         """Start, keep running, and drain when told to stop.
@@ -115,9 +114,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop_signal)
-        _prepare_directories(self._settings)
+        prepare_directories(self._settings)
         # The workers import while the database is brought up to date; `go` lets them serve.
-        api = [self._keep(self._run_worker()) for _ in range(self._settings.workers)]
+        api = [self._keep(self._workers.keep_one()) for _ in range(self._settings.workers)]
         try:
             await self._prepare()
             await self._serve(api)
@@ -138,7 +137,7 @@ class Supervisor:
         starter = EngineStarter(self._settings, self._nursery)
         deployer = Deployer(self._database, self._artifacts, starter, self._bell, datagrams.tell)
         await deployer.forget_last_life()
-        self._migrated.set()
+        self._workers.go()
         logger.info("serving on http://%s:%d", *self._listener.getsockname()[:2])
         slots = [self._slot(device) for device in self._settings.device_slots]
         lanes = [
@@ -182,32 +181,6 @@ class Supervisor:
             for resource in (datasets, checkpoints, models):
                 named |= await resource.artifacts(connection)
         await self._artifacts.sweep(named)
-
-    async def _run_worker(self) -> None:
-        """Keep one API worker alive."""
-        settings_path = self._settings.run_dir / "settings.json"
-        settings_path.write_bytes(msgspec.json.encode(self._settings))
-        descriptor = self._listener.fileno()
-        while not self._draining:
-            child = await self._nursery.spawn(
-                ["tunery_server", "api", str(settings_path), str(descriptor)],
-                log=self._settings.log_dir / "api.log",
-                pass_fds=[descriptor],
-            )
-            self._workers.add(child)
-            try:
-                await self._migrated.wait()
-                await self._nursery.record(child, role="api", owner="api")
-                child.say("go")
-                code = await self._nursery.bury(child)
-            except asyncio.CancelledError:
-                child.kill()
-                raise
-            finally:
-                self._workers.discard(child)
-            if not self._draining:
-                logger.warning("an API worker ended with code %d; it is replaced", code)
-                await asyncio.sleep(RESTART_SECONDS)
 
     async def _run_reader(self) -> None:
         """Keep the reader alive."""
@@ -301,13 +274,11 @@ class Supervisor:
         self._draining = True
         self._bell.ring()
         runner.release_all()
-        for worker in self._workers:
-            worker.release()
+        self._workers.drain()
         _, late = await asyncio.wait([*api, *lanes], timeout=self._settings.drain_seconds)
         for task in late:
             task.cancel()
-        for worker in list(self._workers):
-            worker.kill()
+        self._workers.kill()
         await asyncio.gather(*late, return_exceptions=True)
 
     def _on_stop_signal(self) -> None:
@@ -325,6 +296,7 @@ class Supervisor:
     def _on_part_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:
             logger.error("a part of the service failed", exc_info=task.exception())
+            self.failed = True
             self._stop.set()
 
     def _slot(self, device: str) -> Slot:
@@ -347,48 +319,3 @@ def _towards(desired: str, status: str) -> JobStatus:
     if desired == "cancel":
         return "cancelled" if status in ("queued", "paused") else "cancelling"
     return "pausing" if desired == "pause" else "queued"
-
-
-def _prepare_directories(settings: Settings) -> None:
-    shutil.rmtree(settings.run_dir, ignore_errors=True)
-    shutil.rmtree(settings.work_dir, ignore_errors=True)
-    for directory in (settings.run_dir, settings.work_dir, settings.cache_dir, settings.log_dir):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
-def _lock_data_dir(settings: Settings) -> int:
-    """Hold the data directory for as long as this process lives."""
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if len(str(settings.run_dir)) > MAX_SOCKET_PATH:
-        raise StartRefused(
-            f"{settings.root} is too long a path for Unix sockets; use a shorter one"
-        )
-    descriptor = os.open(settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise StartRefused(f"{settings.root} is in use by process {holder}") from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    deadline = time.monotonic() + BIND_SECONDS
-    while True:
-        try:
-            listener.bind((settings.host, settings.port))
-            break
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                listener.close()
-                address = f"{settings.host}:{settings.port}"
-                raise StartRefused(f"can't listen on {address}: {error.strerror}") from error
-            time.sleep(0.05)
-    listener.listen(BACKLOG)
-    return listener

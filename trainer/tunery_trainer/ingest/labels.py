@@ -32,7 +32,10 @@ def settle_variants(
             variants.append(LabelVariants(canonical=canonical, variants=others, why=why))
             merged |= dict.fromkeys(others, canonical)
     for each in variants:
-        _report(each, rows[each.canonical], policies, notes)
+        line = min(
+            row.line for part in parts.values() for row in part if row.label in each.variants
+        )
+        _report(each, rows[each.canonical], line, policies, notes)
     if policies.labels == "merge" and merged:
         parts = {split: [_spelled(row, merged) for row in part] for split, part in parts.items()}
     return parts, variants
@@ -78,19 +81,21 @@ def _differences(spellings: Sequence[str]) -> list[str]:
     return [name for name, forms in apart.items() if len(forms) > 1]
 
 
-def _report(found: LabelVariants, rows: int, policies: Policies, notes: Notes) -> None:
+def _report(found: LabelVariants, rows: int, line: int, policies: Policies, notes: Notes) -> None:
     names = {"case": "case", "width": "character width", "space": "space"}
     differ = " and ".join(names[why] for why in found.why) or "composition"
     listed = ", ".join(f"{quote(each)} ({n:,})" for each, n in found.variants.items())
     message = f"{quote(found.canonical)} ({rows:,} rows) differs only in {differ} from {listed}"
     if policies.labels == "reject":
-        notes.errors.add("near-duplicate-labels", message)
+        notes.errors.add("near-duplicate-labels", message, line=line)
     elif policies.labels == "merge":
         message = f"{message}; merged into {quote(found.canonical)}"
-        notes.warnings.add("near-duplicate-labels", message, hint="policies.labels is merge.")
+        notes.warnings.add(
+            "near-duplicate-labels", message, line=line, hint="policies.labels is merge."
+        )
     else:
         hint = "They are learned as different labels; set policies.labels to merge them."
-        notes.warnings.add("near-duplicate-labels", message, hint=hint)
+        notes.warnings.add("near-duplicate-labels", message, line=line, hint=hint)
 
 
 def _spelled(row: Row, merged: dict[str, str]) -> Row:
