@@ -2,8 +2,10 @@
 #   docker build --target api  -t tunery-api .    the HTTP server, without torch
 #   docker build --target full -t tunery .        server, trainer and the offline base model
 #
+#   docker run --rm -v tunery-data:/data --entrypoint python tunery -m tunery_server key --data-dir /data
 #   docker run -p 8000:8000 -v tunery-data:/data tunery
-#   docker exec <container> cat /data/admin.key   the first key, written on the first start
+#
+# The first line makes the key that the second one asks for: no open door, not even for a moment.
 #
 # The base image fixes Python; constraints.txt fixes every package.
 

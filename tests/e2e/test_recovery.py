@@ -1,5 +1,7 @@
 """What is killed comes back: the supervisor, a trainer, an engine, an API worker."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -143,6 +145,27 @@ def test_a_second_server_on_the_same_data_is_refused(service: e2e.Service) -> No
     assert second.process is not None
     assert second.process.wait(timeout=30) == 78
     assert service.is_ready()
+
+
+def test_a_public_address_is_refused_until_there_is_a_key(fresh: e2e.Service) -> None:
+    public = e2e.Service(fresh.data_dir, host="0.0.0.0")
+    public.launch()
+    assert public.process is not None
+
+    assert public.process.wait(timeout=30) == 78
+    assert "python -m tunery_server key" in public.log()
+
+    subprocess.run(
+        [sys.executable, "-m", "tunery_server", "key", "--data-dir", str(fresh.data_dir)],
+        check=True,
+        capture_output=True,
+    )
+    public.start()
+    try:
+        with public.client() as client:
+            assert client.get("/jobs").status_code == 200
+    finally:
+        assert public.stop() == 0
 
 
 def predict(client: httpx.Client, model: str = "intent") -> list[dict]:

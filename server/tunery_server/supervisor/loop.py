@@ -61,7 +61,8 @@ logger = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again would not help
-RESTART_SECONDS = 0.5  # before a dead reader is replaced
+RESTART_SECONDS = 0.25  # before a dead reader is replaced; doubled each time
+MAX_RESTART_SECONDS = 60.0
 
 
 def serve(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -171,8 +172,8 @@ class Supervisor:
             protected = await keys.count(connection) > 0
         if not protected and self._settings.host not in LOOPBACK:
             raise StartRefused(
-                f"no key protects {self._settings.host}: start once with --host 127.0.0.1, "
-                f"which writes {self._settings.root / 'admin.key'}"
+                f"no key protects {self._settings.host}; make one first: "
+                f"python -m tunery_server key --data-dir {self._settings.root}"
             )
         await ensure_admin_key(self._database, self._settings.root)
         await self._artifacts.prepare()
@@ -185,6 +186,7 @@ class Supervisor:
     async def _run_reader(self) -> None:
         """Keep the reader alive."""
         work = self._settings.work_dir / "reader"
+        pause = RESTART_SECONDS
         while True:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True, mode=0o700)
@@ -208,8 +210,9 @@ class Supervisor:
                 child.kill()
                 await self._nursery.bury(child)
                 raise
-            logger.warning("the reader ended with code %d; it is replaced", code)
-            await asyncio.sleep(RESTART_SECONDS)
+            pause = min(2 * pause, MAX_RESTART_SECONDS)
+            logger.warning("the reader ended with code %d; the next in %g s", code, pause)
+            await asyncio.sleep(pause)
 
     async def _train_lane(self, runner: JobRunner, slot: Slot) -> None:
         """Run one fine-tune after the other on a slot."""
