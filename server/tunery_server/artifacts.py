@@ -5,15 +5,18 @@ overwritten. On the local disk publishing is one rename followed by a sync of th
 """
 
 import asyncio
-import os
+import errno
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import fsspec
 
+from tunery_server.ids import new_id
 from tunery_trainer.protocol import manifest
 
+GRACE = timedelta(hours=1)  # before what no row names is removed
 FOLDERS = ("files", "datasets", "checkpoints", "versions")
 
 
@@ -53,8 +56,11 @@ class Artifacts:
         await asyncio.to_thread(self._remove, key)
 
     async def sweep(self, named: set[str]) -> int:
-        """Remove what no row names: remains of a publication that was not committed."""
-        return await asyncio.to_thread(self._sweep, named)
+        """Remove what no row names: remains of a publication that was not committed.
+
+        Nothing is removed where no row names anything: this may be another database's store.
+        """
+        return 0 if not named else await asyncio.to_thread(self._sweep, named)
 
     def _prepare(self) -> None:
         for folder in FOLDERS:
@@ -81,7 +87,16 @@ class Artifacts:
             shutil.rmtree(source)
             return
         target = self._folder_of(key)
-        source.rename(target)
+        try:
+            source.rename(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            staged = self.incoming / target.name  # on the file system of the artifacts
+            shutil.copytree(source, staged)
+            manifest.sync_tree(staged)
+            staged.rename(target)
+            shutil.rmtree(source)
         manifest.sync_directory(target.parent)
 
     def _folder_of(self, key: str) -> Path:
@@ -96,11 +111,16 @@ class Artifacts:
             return Path(self._at(key))
         copy = self._copies / key
         if not copy.exists():
-            partial = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
+            partial = copy.with_name(new_id(f"{copy.name}.partial"))
             partial.parent.mkdir(parents=True, exist_ok=True)
             is_directory = self._system.isdir(self._at(key))
             self._system.get(self._at(key), str(partial), recursive=is_directory)
-            partial.rename(copy)
+            try:
+                partial.rename(copy)
+            except OSError:
+                if not copy.exists():  # else somebody else has fetched it meanwhile
+                    raise
+                shutil.rmtree(partial, ignore_errors=True)
         return copy
 
     def _remove(self, key: str) -> None:
@@ -110,6 +130,12 @@ class Artifacts:
             self._system.rm_file(marker)
         if self._system.exists(at):
             self._system.rm(at, recursive=True)
+        if not self._local:
+            copy = self._copies / key
+            if copy.is_dir():
+                shutil.rmtree(copy)
+            else:
+                copy.unlink(missing_ok=True)
 
     def _sweep(self, named: set[str]) -> int:
         removed = 0
@@ -118,10 +144,14 @@ class Artifacts:
                 continue
             for entry in self._system.ls(self._at(folder), detail=False):
                 key = f"{folder}/{Path(entry).name}"
-                if key not in named:
+                if key not in named and self._is_old(entry):
                     self._remove(key)
                     removed += 1
         return removed
+
+    def _is_old(self, path: str) -> bool:
+        modified: datetime = self._system.modified(path)
+        return datetime.now(tz=UTC) - modified.replace(tzinfo=modified.tzinfo or UTC) > GRACE
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"

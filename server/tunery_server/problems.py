@@ -148,6 +148,8 @@ def _code_of(error: Exception) -> str:
             return "insufficient-storage"
         if "I/O" in str(error.orig):
             return "storage-io-error"
+        if "locked" in str(error.orig):
+            return "overloaded"
     return "internal-error"
 
 

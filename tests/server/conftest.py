@@ -189,9 +189,11 @@ class Api:
     ) -> None:
         async def body() -> None:
             async with self.services.database.write() as connection:
-                spec = DeploymentSpec(version=version)
-                await deployments.put(connection, "default", name, spec)
-                await deployments.write_actual(connection, "default", name, status=status)
+                spec = None if status == "stopped" else DeploymentSpec(version=version)
+                generation = await deployments.put(connection, "default", name, spec)
+                await deployments.write_actual(
+                    connection, "default", name, status=status, actual_generation=generation
+                )
                 await deployments.replace_routes(
                     connection, "default", name, version=version, labels=["a"], sockets=sockets
                 )

@@ -24,7 +24,7 @@ def worker(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     path = settings.run_dir / "settings.json"
     path.write_bytes(msgspec.json.encode(settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        arguments = ["tunery_server.worker", str(path), str(listener.fileno())]
+        arguments = ["tunery_server", "api", str(path), str(listener.fileno())]
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             stdin=subprocess.PIPE,

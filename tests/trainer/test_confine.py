@@ -349,7 +349,6 @@ def test_every_spec_names_what_its_child_needs(house):
     evaluate = EvaluateRun(
         work_dir=house.path("job"),
         job="job_2",
-        task="text_classification",
         model_dir=house.path("model"),
         manifest_sha256="0",
         rows=house.path("dataset/test.parquet"),

@@ -27,7 +27,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> EvaluateRun:
     return EvaluateRun(
         work_dir=str(bench.directory),
         job="job_2",
-        task="text_classification",
         model_dir=str(bench.directory / "work/version"),
         manifest_sha256=done.manifest_sha256,
         rows=str(write_rows(bench.directory / "test.parquet", 40)),

@@ -249,7 +249,6 @@ def test_failure_is_told_and_ends_with_one(start, tmp_path):
     spec = EvaluateRun(
         work_dir=str(tmp_path / "work"),
         job="job_1",
-        task="text_classification",
         model_dir=str(tmp_path / "version"),
         manifest_sha256="0",
         rows=str(tmp_path / "rows.parquet"),

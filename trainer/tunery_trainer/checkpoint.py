@@ -40,7 +40,7 @@ class TrainingState(msgspec.Struct, kw_only=True):
     best_value: float | None = None
     stale_validations: int = 0  # since the best one
     stop_reason: str | None = None
-    scaler: dict[str, float] = {}  # of fp16's loss scaling
+    scaler: dict[str, int | float] = {}  # of fp16's loss scaling
 
 
 class _ResumeFile(msgspec.Struct, kw_only=True, frozen=True):

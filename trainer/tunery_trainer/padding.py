@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 BUCKET = 8  # padded lengths are multiples of it, so that kernels see few shapes
 BATCH_ROWS = 64
+MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one pass; more falls out of a core's cache
 Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 
 
 def bucket_length(length: int) -> int:
-    """Return the padded length of `length` tokens."""
-    return -(-length // BUCKET) * BUCKET
+    """Return the padded length of `length` tokens, which may be none at all."""
+    return max(1, -(-length // BUCKET)) * BUCKET
 
 
 def read_pad_id(model_dir: Path) -> int:

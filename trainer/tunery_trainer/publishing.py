@@ -22,6 +22,7 @@ from tunery_trainer.model import Classifier
 from tunery_trainer.model_files import Canary, ModelFacts
 from tunery_trainer.padding import padded, read_pad_id
 from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, Finetuned, WarningRaised
+from tunery_trainer.protocol.leash import supervised
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.tasks import task_named
 
@@ -86,8 +87,9 @@ class Publisher:
                 folder, state=state, optimizer=optimizer, classifier=classifier, best=best_weights
             ),
         )
-        kept = self._spec.checkpoints
-        checkpoint.remove_older(directory, keep=kept.keep_last + kept.keep_best)
+        if not supervised():  # a supervisor takes each away itself
+            kept = self._spec.checkpoints
+            checkpoint.remove_older(directory, keep=kept.keep_last + kept.keep_best)
         self._emit(
             CheckpointSaved(
                 path=target.relative_to(self._work_dir).as_posix(),
@@ -101,15 +103,21 @@ class Publisher:
         )
 
     def version(
-        self, classifier: Classifier, *, step: int, stop_reason: str | None, validation: TokenRows
+        self,
+        classifier: Classifier,
+        *,
+        step: int,
+        stop_reason: str | None,
+        proof: TokenRows,
+        alive: Callable[[], None],
     ) -> None:
-        """Write `version`, the classifier with its export, and say so."""
+        """Write `version`, the classifier with its export proven on real rows, and say so."""
         from tunery_trainer.export import add_export, passes
 
         # Spread over the split, which may be sorted.
-        count = min(PARITY_ROWS, len(validation))
-        indices = np.linspace(0, len(validation) - 1, count).astype(np.int64)
-        ids = validation.ids(indices, self._settings.max_length) if count else []
+        count = min(PARITY_ROWS, len(proof))
+        indices = np.linspace(0, len(proof) - 1, count).astype(np.int64)
+        ids = proof.ids(indices, self._settings.max_length)
         parities = []
         manifest_sha256, size_bytes = checkpoint.publish(
             self._work_dir / "version",
@@ -119,7 +127,7 @@ class Publisher:
             canary=self._canary(classifier),
             facts=self._facts | {"step": step, "stop_reason": stop_reason},
             add=lambda folder: parities.append(
-                add_export(folder, ids, threads=self._settings.threads)
+                add_export(folder, ids, threads=self._settings.threads, alive=alive)
             ),
         )
         parity = parities[0]
@@ -144,7 +152,7 @@ class Publisher:
 
     def _model_facts(self) -> ModelFacts:
         return ModelFacts(
-            task="text_classification",
+            task=self._spec.task,
             labels=self._spec.labels,
             max_length=self._settings.max_length,
             base_model=self._spec.base_model,

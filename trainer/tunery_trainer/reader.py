@@ -103,6 +103,9 @@ class Reader:
             self._served += 1
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
+        except FileNotFoundError:
+            reason = "the dataset was deleted"
+            reply = wire.Refused(id=message.id, code="dataset-not-found", message=reason)
         except Exception:
             _log.exception("a question failed")
             reason = "the rows can't be read; see the reader's log"

@@ -30,9 +30,15 @@ class Connection:
         self._writer = writer
 
     def send(self, reply: wire.AnyReply) -> None:
-        """Send a frame, unless the peer has gone."""
-        if not self._writer.is_closing():
-            self._writer.write(wire.encode(reply))
+        """Send a frame, unless the peer has gone; one that is too large is refused instead."""
+        if self._writer.is_closing():
+            return
+        frame = wire.encode(reply)
+        if len(frame) > wire.MAX_FRAME_BYTES:
+            message = "the answer is too large; ask for less"
+            refused = wire.Refused(id=reply.id, code="batch-too-large", message=message)
+            frame = wire.encode(refused)
+        self._writer.write(frame)
 
 
 class Service(Protocol):

@@ -174,7 +174,10 @@ def _finetune(
                 return
             if figures:
                 emit(MetricLogged(step=state.step, values=finite(figures)))
+            finished = state.step >= total_steps and state.stop_reason is None
             better = judge(figures, state, settings)
+            if finished:
+                state.stop_reason = None  # nothing was stopped early
             if better:
                 best_weights = checkpoint.copy_of_weights(classifier)
             save(figures, best=better)
@@ -247,7 +250,11 @@ def _finetune(
     assert state.best_step is not None
     classifier.load_state_dict(best_weights)
     publisher.version(
-        classifier, step=state.best_step, stop_reason=state.stop_reason, validation=validation
+        classifier,
+        step=state.best_step,
+        stop_reason=state.stop_reason,
+        proof=validation if len(validation) else train,
+        alive=meter.alive,
     )
 
 

@@ -4,6 +4,8 @@ Owns the forward passes without gradients and the choice of what counts as bette
 number, so that a run with more validations trains the same.
 """
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +15,8 @@ import torch
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenRows
 from tunery_trainer.hyperparameters import Settings
-from tunery_trainer.padding import BATCH_ROWS, length_batches
+from tunery_trainer.padding import BATCH_ROWS, MAX_TOKENS, length_batches
 from tunery_trainer.tasks import Task
-
-MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one forward pass
 
 
 def validate(
@@ -69,7 +69,10 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
     """
     stopping = settings.early_stopping
     state.validated_step = state.step
-    value = _value(figures, settings) if figures else float(state.step)
+    if not figures:
+        state.best_step, state.best_value = state.step, 0.0
+        return True
+    value = _value(figures, settings)
     min_delta = stopping.min_delta if stopping else 0.0
     if state.best_value is None or value > state.best_value + min_delta:
         state.best_step, state.best_value, state.stale_validations = state.step, value, 0
@@ -82,4 +85,6 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
 
 def _value(figures: dict[str, float], settings: Settings) -> float:
     metric = settings.early_stopping.metric if settings.early_stopping else "macro_f1"
-    return -figures["validation_loss"] if metric == "loss" else figures[metric]
+    value = -figures["validation_loss"] if metric == "loss" else figures[metric]
+    # NaN is never better, and the resume state is JSON, which has none.
+    return value if math.isfinite(value) else -sys.float_info.max

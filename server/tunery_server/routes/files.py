@@ -73,7 +73,11 @@ async def remove(request: Request, file_id: FromPath[str]) -> None:
         if await datasets.uses_file(connection, request.project, file_id):
             raise Refusal("file-in-use", f"a dataset is being made from {file_id}")
         sha256 = await files.remove(connection, request.project, file_id)
-        if sha256 is not None:
+    if sha256 is None:
+        return
+    # The row went first. The bytes go under the lock, so that no upload of them falls between.
+    async with request.services.database.write() as connection:
+        if not await files.is_stored(connection, sha256):
             await request.services.artifacts.remove(files.artifact(sha256))
 
 

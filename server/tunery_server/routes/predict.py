@@ -18,12 +18,15 @@ from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 
 MAX_TIMEOUT_MS = 600_000
+MAX_SCORES = 200_000  # inputs times top_k of one answer
 
 
 @post("/predict", status_code=200, operation_id="predict", opt={"scope": "predict"})
 async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[PredictResponse]:
     """Answer texts in the order asked, all from one version."""
     check_inputs(data.inputs)
+    if len(data.inputs) * data.top_k > MAX_SCORES:
+        raise _refusal("batch-too-large", "/top_k", f"{len(data.inputs)} inputs x {data.top_k}")
     asked = request.headers.get("x-request-timeout-ms")
     timeout_seconds = _timeout_ms(asked, request.services.settings.predict_timeout_ms) / 1000
     gone = asyncio.ensure_future(_hang_up(request))

@@ -17,17 +17,20 @@ class Bell:
     """Wakes all who wait, inside this process."""
 
     def __init__(self) -> None:
-        self._ring = asyncio.Event()
+        self._event = asyncio.Event()
+        self.rings = 0  # note it before reading the database: a ring meanwhile is not lost
 
     def ring(self) -> None:
         """Wake all who wait now."""
-        self._ring.set()
-        self._ring = asyncio.Event()
+        self.rings += 1
+        self._event.set()
+        self._event = asyncio.Event()
 
-    async def wait(self, timeout_seconds: float = POLL_SECONDS) -> None:
-        """Wait for the next ring, or for the poll that repairs a lost one."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ring.wait(), timeout_seconds)
+    async def wait(self, heard: int) -> None:
+        """Wait for a ring beyond those heard, or for the poll that repairs a lost one."""
+        if self.rings == heard:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._event.wait(), POLL_SECONDS)
 
 
 class Datagrams:

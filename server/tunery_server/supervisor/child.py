@@ -89,7 +89,12 @@ class Nursery:
     ) -> "Child":
         """Start `python -m arguments…`; it is recorded before this returns."""
         child = await self.spawn(arguments, log=log, variables=variables, niced=niced)
-        await self.record(child, role=role, owner=owner)
+        try:
+            await self.record(child, role=role, owner=owner)
+        except BaseException:
+            child.kill()
+            await child.wait()
+            raise
         return child
 
     async def bury(self, child: "Child") -> int:
@@ -108,6 +113,7 @@ class Child:
         self.log = log
         self.start_ticks = ticks
         self.pid = process.pid
+        self.let_go = False  # the supervisor has asked it to finish
 
     @property
     def ended(self) -> bool:
@@ -117,8 +123,8 @@ class Child:
     async def events(self) -> AsyncIterator[AnyEvent]:
         """Yield what the child says until it closes its end."""
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
-            yield _decoder.decode(line)
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):
+            yield _decoder.decode(line)  # a line without its end was torn by the child's death
 
     def say(self, line: str) -> None:
         """Write one line to the child's stdin: a spare's spec, a worker's go."""
@@ -157,8 +163,11 @@ class Child:
 
     def log_tail(self) -> str:
         """Return the last lines of the log."""
-        with self.log.open("rb") as file:
-            return _tail(file)
+        try:
+            with self.log.open("rb") as file:
+                return _tail(file)
+        except OSError:
+            return ""
 
 
 def _tail(file: BinaryIO) -> str:

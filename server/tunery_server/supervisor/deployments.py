@@ -7,9 +7,12 @@ new engines, the old ones are told to retire, and only when all have acknowledge
 
 import asyncio
 import logging
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
 
 from tunery.types import Actual, DeploymentSpec, Parity
 from tunery_server.artifacts import Artifacts
@@ -23,8 +26,10 @@ from tunery_server.supervisor.specs import model_row
 logger = logging.getLogger(__name__)
 
 NOTHING = -1  # the generation of a deployment that has never served
-MAX_RESTARTS = 3  # of an engine that dies again and again
+MAX_DEATHS = 3  # before a deployment without engines is called failed
+MAX_PAUSE_SECONDS = 60.0  # between engines that die again and again
 STEADY_SECONDS = 60.0  # after which an engine's deaths are forgotten
+STUMBLE_SECONDS = 1.0
 
 
 class Deployer:
@@ -59,15 +64,21 @@ class Deployer:
         """Start actors for deployments as they appear, until cancelled."""
         try:
             while True:
-                async with self.database.read() as connection:
-                    rows = await deployments.all_rows(connection)
+                heard = self.bell.rings
+                rows: Sequence[Row[Any]]
+                try:
+                    async with self.database.read() as connection:
+                        rows = await deployments.all_rows(connection)
+                except DBAPIError:
+                    logger.exception("the database failed; the engines serve on")
+                    rows = ()
                 for row in rows:
                     actor = self._actors.get((row.project, row.name))
                     if actor is None:
                         actor = DeploymentActor(self, row)
                         self._actors[row.project, row.name] = actor
                     actor.notice(row)
-                await self.bell.wait()
+                await self.bell.wait(heard)
         finally:
             await asyncio.gather(*(actor.close() for actor in self._actors.values()))
 
@@ -84,6 +95,7 @@ class DeploymentActor:
         self._project: str = row.project
         self._name: str = row.name
         self._row = row
+        self._generation: int = row.actual_generation  # of what serves
         self._engines: list[Engine] = []
         self._serving: DeploymentSpec | None = None
         self._degraded = False
@@ -106,17 +118,20 @@ class DeploymentActor:
         await asyncio.gather(*self._draining, return_exceptions=True)
 
     async def _run(self, row: Row[Any]) -> None:
-        handled = await self._restore(row)
+        handled: int | None = None
         while True:
             try:
+                if handled is None:
+                    handled = await self._restore(row)
                 while self._row.generation != handled:
                     self._changed.clear()
-                    handled = self._row.generation
-                    await self._carry_out(self._row)
+                    wanted = self._row
+                    await self._carry_out(wanted)
+                    handled = wanted.generation
                 await self._wait_for_change_or_death()
             except Exception:  # one deployment's mishap must not end the others
                 logger.exception("%s: its actor stumbled", self._owner)
-                await self._deployer.bell.wait()
+                await asyncio.sleep(STUMBLE_SECONDS)
 
     async def _restore(self, row: Row[Any]) -> int:
         """Bring back what served in the last life; return the generation that is carried out."""
@@ -127,6 +142,8 @@ class DeploymentActor:
         try:
             engines, parity = await self._load(row.actual_spec)
         except LoadFailed as error:
+            self._serving = row.actual_spec  # it is tried again, see _refill
+            self._deaths += 1
             await self._write_failure(row.actual_spec, row.actual_generation, error)
             return int(row.actual_generation)
         degraded = row.error is not None and row.actual_generation == row.generation
@@ -149,7 +166,10 @@ class DeploymentActor:
         load = asyncio.create_task(self._load(row.desired))
         change = asyncio.create_task(self._changed.wait())
         try:
-            await asyncio.wait({load, change}, return_when=asyncio.FIRST_COMPLETED)
+            while not load.done() and not change.done():
+                for dead in await self._first_deaths({load, change}):
+                    await self._bury(dead)
+                    await self._refill()
             if not load.done():
                 return  # superseded: the candidate is stopped below
             engines, parity = await load
@@ -204,10 +224,20 @@ class DeploymentActor:
         history: bool = True,
     ) -> None:
         """Route to the new engines, retire the old ones, then say `ready`."""
-        old, self._engines = self._engines, engines
-        self._serving, self._degraded = spec, degraded
-        await self._write_routes()
+        before = self._engines, self._serving
+        old, self._engines, self._serving = self._engines, engines, spec
+        try:
+            await self._write_routes()
+        except BaseException:
+            self._engines, self._serving = before
+            await asyncio.gather(*(self._deployer.starter.end(engine) for engine in engines))
+            raise
+        self._generation, self._degraded, self._deaths = generation, degraded, 0
         retired = await asyncio.gather(*(engine.retire() for engine in old))
+        for engine, conversation in zip(old, retired, strict=True):
+            task = asyncio.create_task(self._deployer.starter.drain(engine, conversation))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
         loaded = engines[0].loaded
         assert loaded is not None
         actual = Actual(
@@ -228,10 +258,6 @@ class DeploymentActor:
         if not degraded:
             values["error"] = None
         await self._write(**values, outcome=(spec, generation, "ready") if history else None)
-        for engine, conversation in zip(old, retired, strict=True):
-            task = asyncio.create_task(self._deployer.starter.drain(engine, conversation))
-            self._draining.add(task)
-            task.add_done_callback(self._draining.discard)
 
     async def _stop(self, generation: int) -> None:
         """Serve nothing."""
@@ -264,48 +290,76 @@ class DeploymentActor:
         )
 
     async def _wait_for_change_or_death(self) -> None:
-        """Wait for a PUT; an engine that dies meanwhile is replaced."""
-        loop = asyncio.get_running_loop()
-        deaths = {asyncio.create_task(engine.child.wait()): engine for engine in self._engines}
+        """Wait for a PUT; an engine that is missing is replaced, later with every death."""
+        missing = self._missing
+        pause = min(MAX_PAUSE_SECONDS, 2.0 ** (self._deaths - 2)) if self._deaths > 1 else 0.0
+        began = time.monotonic()
         change = asyncio.create_task(self._changed.wait())
-        began = loop.time()
         try:
-            done, _ = await asyncio.wait({change, *deaths}, return_when=asyncio.FIRST_COMPLETED)
+            dead = await self._first_deaths({change}, patience_seconds=pause if missing else None)
         finally:
-            for task in (change, *deaths):
-                task.cancel()
-            await asyncio.gather(change, *deaths, return_exceptions=True)
-        if loop.time() - began > STEADY_SECONDS:
+            change.cancel()
+        if time.monotonic() - began > STEADY_SECONDS:
             self._deaths = 0
-        for task in done:
-            if task is not change:
-                await self._replace(deaths[task])
+        for engine in dead:
+            await self._bury(engine)
+        if missing and not dead and not self._changed.is_set():
+            await self._refill()
 
-    async def _replace(self, dead: Engine) -> None:
-        """Start another engine for one that has died."""
+    @property
+    def _missing(self) -> bool:
+        """Whether fewer engines serve than should."""
+        serving = self._serving
+        return serving is not None and len(self._engines) < self._deployer.replicas(serving)
+
+    async def _first_deaths(
+        self, others: set["asyncio.Task[Any]"], *, patience_seconds: float | None = None
+    ) -> list[Engine]:
+        """Wait until one of the tasks is done or an engine dies; return the dead ones."""
+        deaths: dict[asyncio.Task[Any], Engine] = {
+            asyncio.create_task(engine.child.wait()): engine for engine in self._engines
+        }
+        try:
+            done, _ = await asyncio.wait(
+                {*others, *deaths}, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in deaths:
+                task.cancel()
+            await asyncio.gather(*deaths, return_exceptions=True)
+        return [deaths[task] for task in done if task in deaths]
+
+    async def _bury(self, dead: Engine) -> None:
+        """Route no more to an engine that has died."""
         self._deaths += 1
         self._engines.remove(dead)
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
         await self._deployer.starter.bury(dead)
         await self._write_routes()
-        spec = self._serving
-        if spec is None:
+        if self._engines:
             return
-        generation = self._row.actual_generation
-        if self._deaths > MAX_RESTARTS:
-            message = f"the engine died {self._deaths} times"
-            await self._write_failure(spec, generation, LoadFailed("crash-loop", message))
-            return
-        if not self._engines:
+        if self._deaths > MAX_DEATHS:
+            message = f"the engine died {self._deaths} times; it is still tried again"
+            await self._write(status="failed", error=error_info("crash-loop", message, None))
+        else:
             await self._write(status="loading")
+
+    async def _refill(self) -> None:
+        """Start an engine in the place of a missing one."""
+        assert self._serving is not None
         try:
-            target, _ = await self._target(spec)
+            target, _ = await self._target(self._serving)
             self._engines.append(await self._deployer.starter.start(self._owner, target))
         except LoadFailed as error:
-            await self._write_failure(spec, generation, error)
+            self._deaths += 1
+            status = "degraded" if self._engines else "failed"
+            await self._write(status=status, error=error_info(error.code, str(error), None))
             return
         await self._write_routes()
-        await self._write(status="degraded" if self._degraded else "ready")
+        if self._degraded:
+            await self._write(status="degraded")
+        else:
+            await self._write(status="ready", error=None)
 
     @property
     def _owner(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
 
 from tunery.types import PROBLEMS, ErrorInfo, EventType
 from tunery_server.db.columns import now
@@ -22,7 +23,7 @@ from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
-from tunery_server.supervisor.publish import Publisher
+from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.specs import SpecImpossible, SpecWriter
 from tunery_trainer.protocol.events import (
     AnyEvent,
@@ -85,18 +86,21 @@ class JobRunner:
         self._publisher = publisher
         self._tell = tell
         self._children: dict[str, Child] = {}
+        self._closing = False
         self._stopping: set[asyncio.Task[None]] = set()
 
     def release(self, job_id: str) -> None:
         """Let go of a job's leash; the child saves and exits, or is killed in the end."""
         child = self._children.get(job_id)
         if child is not None:
+            child.let_go = True
             task = asyncio.create_task(child.stop(self._settings.stop_seconds))
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
 
     def release_all(self) -> None:
         """Let go of every job: the service stops."""
+        self._closing = True
         for job_id in list(self._children):
             self.release(job_id)
 
@@ -106,10 +110,9 @@ class JobRunner:
         """Run one claimed attempt to its end."""
         self._tell(job.id)
         work = self._settings.work_dir / f"{job.id}-{job.attempt}"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True, mode=0o700)
         attempt = Attempt(job, self._database, self._publisher, self._tell, work)
         try:
+            work.mkdir(parents=True, mode=0o700)
             threads = int(_resolved_threads(job) or threads)
             spec = await self._spec(job, work, attempt, device=device, threads=threads)
             spec_path = work / "spec.json"
@@ -119,18 +122,23 @@ class JobRunner:
             child = await begin(spec_path, owner=job.id, log=log, threads=threads)
             self._children[job.id] = child
             try:
-                if not await attempt.is_wanted():
-                    child.release()
+                if self._closing or not await attempt.is_wanted():
+                    self.release(job.id)
                 outcome = await self._follow(child, attempt)
             finally:
                 self._children.pop(job.id, None)
                 child.kill()
                 code = await self._nursery.bury(child)
+            if outcome is None and child.let_go:
+                outcome = Interrupted(step=0)  # it was too slow to say so: no death of its own
             await attempt.end(outcome, code, child.log_tail())
         except SpecImpossible as error:
             await attempt.fail(error.code, str(error), None)
+        except Exception as error:  # one job's mishap must not end the service
+            logger.exception("%s attempt %d", job.id, job.attempt)
+            await attempt.lost(f"{type(error).__name__}: {error}")
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
             self._tell(job.id)
             if job.dataset is not None:
                 self._tell(job.dataset)
@@ -249,10 +257,19 @@ class Attempt:
                 return True
             events, self._events = self._events, []
             columns, self._columns = self._columns, {}
-            async with self._database.write() as connection:
-                alive = await jobs.record(
-                    connection, self._job.id, attempt=self._job.attempt, events=events, **columns
-                )
+            try:
+                async with self._database.write() as connection:
+                    alive = await jobs.record(
+                        connection,
+                        self._job.id,
+                        attempt=self._job.attempt,
+                        events=events,
+                        **columns,
+                    )
+            except BaseException:
+                self._events = events + self._events
+                self._columns = columns | self._columns
+                raise
         self._tell(self._job.id)
         return alive
 
@@ -260,7 +277,12 @@ class Attempt:
         """Commit once a second; a child whose attempt is no longer live is ended."""
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
-            if not await self.flush():
+            try:
+                alive = await self.flush()
+            except DBAPIError:
+                logger.exception("%s: not committed yet", self._job.id)
+                continue
+            if not alive:
                 logger.warning("%s attempt %d was fenced", self._job.id, self._job.attempt)
                 child.kill()
                 return
@@ -297,6 +319,10 @@ class Attempt:
             if moved:
                 await self._publisher.settle_unfinished(connection, self._job, error)
 
+    async def lost(self, message: str) -> None:
+        """Count a death that the child did not die alone."""
+        await self._settle(died=True, code="worker-lost", message=message, log_tail="")
+
     async def _stops(self) -> bool:
         async with self._database.read() as connection:
             row = await jobs.row_of(connection, self._job.id)
@@ -314,8 +340,7 @@ class Attempt:
             if await jobs.move(
                 connection, job_id, "cancelled", attempt=attempt, leaving=["cancelling"]
             ):
-                error = error_info("job-error", "the ingest was cancelled", None)
-                await self._publisher.settle_unfinished(connection, self._job, error)
+                await self._publisher.settle_unfinished(connection, self._job, CANCELLED)
                 return
             if await jobs.move(connection, job_id, "paused", attempt=attempt, leaving=["pausing"]):
                 return

@@ -15,11 +15,14 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunery.types import JobStatus
 from tunery_server.artifacts import Artifacts
@@ -43,9 +46,9 @@ from tunery_server.supervisor.bell import Bell, Datagrams
 from tunery_server.supervisor.child import Nursery
 from tunery_server.supervisor.deployments import Deployer
 from tunery_server.supervisor.engines import EngineStarter
-from tunery_server.supervisor.jobs import JobRunner, error_info
+from tunery_server.supervisor.jobs import JobRunner
 from tunery_server.supervisor.proc import end_remains
-from tunery_server.supervisor.publish import Publisher
+from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.slots import Slot
 from tunery_server.supervisor.specs import SpecWriter
 from tunery_server.supervisor.start import (
@@ -60,6 +63,7 @@ from tunery_trainer.protocol.specs import ReaderRun
 logger = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
+DATABASE_SECONDS = 1.0  # before a part tries again whose database has failed
 EXIT_CONFIG = 78  # sysexits.h EX_CONFIG: starting again would not help
 RESTART_SECONDS = 0.25  # before a dead reader is replaced; doubled each time
 MAX_RESTART_SECONDS = 60.0
@@ -117,10 +121,11 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop_signal)
         prepare_directories(self._settings)
         # The workers import while the database is brought up to date; `go` lets them serve.
-        api = [self._keep(self._workers.keep_one()) for _ in range(self._settings.workers)]
+        api = [self._keep(self._workers.keep_one) for _ in range(self._settings.workers)]
         try:
-            await self._prepare()
-            await self._serve(api)
+            publisher = Publisher(self._database, self._artifacts)
+            await self._prepare(publisher)
+            await self._serve(api, publisher)
         finally:
             for task in api:
                 task.cancel()
@@ -128,9 +133,8 @@ class Supervisor:
             await self._database.close()
             shutil.rmtree(self._settings.run_dir, ignore_errors=True)
 
-    async def _serve(self, api: Sequence["asyncio.Task[None]"]) -> None:
+    async def _serve(self, api: Sequence["asyncio.Task[None]"], publisher: Publisher) -> None:
         datagrams = Datagrams(self._settings.run_dir, self._bell)
-        publisher = Publisher(self._database, self._artifacts)
         writer = SpecWriter(self._settings, self._artifacts, self._base_models)
         runner = JobRunner(
             self._settings, self._database, self._nursery, writer, publisher, datagrams.tell
@@ -142,13 +146,16 @@ class Supervisor:
         logger.info("serving on http://%s:%d", *self._listener.getsockname()[:2])
         slots = [self._slot(device) for device in self._settings.device_slots]
         lanes = [
-            *(self._keep(self._train_lane(runner, slot)) for slot in slots),
-            *(self._keep(self._light_lane(runner)) for _ in range(self._settings.light_slots)),
+            *(self._keep(partial(self._train_lane, runner, slot)) for slot in slots),
+            *(
+                self._keep(partial(self._light_lane, runner))
+                for _ in range(self._settings.light_slots)
+            ),
         ]
         rest = [
-            self._keep(deployer.run()),
-            self._keep(self._run_reader()),
-            self._keep(self._control(runner, publisher, datagrams)),
+            self._keep(deployer.run),
+            self._keep(self._run_reader),
+            self._keep(partial(self._control, runner, publisher, datagrams)),
         ]
         await self._stop.wait()
         await self._drain(runner, api, lanes)
@@ -159,7 +166,7 @@ class Supervisor:
         datagrams.close()
         logger.info("stopped")
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, publisher: Publisher) -> None:
         """Bring everything to where this life can begin: no process of the last one is alive."""
         await upgrade(self._database)
         async with self._database.write() as connection:
@@ -168,6 +175,8 @@ class Supervisor:
             for job in await jobs.live(connection):
                 target = _after_a_lost_life(job.status)
                 await jobs.move(connection, job.id, target, attempt=job.attempt)
+                if target == "cancelled":
+                    await publisher.settle_unfinished(connection, job, CANCELLED)
         async with self._database.read() as connection:
             protected = await keys.count(connection) > 0
         if not protected and self._settings.host not in LOOPBACK:
@@ -217,20 +226,23 @@ class Supervisor:
     async def _train_lane(self, runner: JobRunner, slot: Slot) -> None:
         """Run one fine-tune after the other on a slot."""
         while not self._draining:
+            heard = self._bell.rings
             job = await self._claim(jobs.TRAIN_KINDS)
             if job is None:
                 slot.warm_up()
-                await self._bell.wait()
+                await self._bell.wait(heard)
                 continue
             threads = await self._train_threads()
             await runner.run(job, device=slot.device, threads=threads, start=slot.start)
+            self._bell.ring()  # an evaluation or a deployment may follow
 
     async def _light_lane(self, runner: JobRunner) -> None:
         """Run one ingest or evaluation after the other."""
         while not self._draining:
+            heard = self._bell.rings
             job = await self._claim(jobs.LIGHT_KINDS)
             if job is None:
-                await self._bell.wait()
+                await self._bell.wait(heard)
                 continue
             await runner.run(job, device="cpu", threads=self._settings.thread_count)
             self._bell.ring()
@@ -238,6 +250,7 @@ class Supervisor:
     async def _control(self, runner: JobRunner, publisher: Publisher, datagrams: Datagrams) -> None:
         """Carry out what users want of jobs: cancel, pause, resume."""
         while True:
+            heard = self._bell.rings
             async with self._database.read() as connection:
                 unsettled = await jobs.unsettled(connection)
             for job in unsettled:
@@ -247,13 +260,12 @@ class Supervisor:
                         connection, job.id, target, attempt=job.attempt, leaving=[job.status]
                     )
                     if moved and target == "cancelled":
-                        cancelled = error_info("job-error", "the job was cancelled", None)
-                        await publisher.settle_unfinished(connection, job, cancelled)
+                        await publisher.settle_unfinished(connection, job, CANCELLED)
                 if moved and target in LIVE:
                     runner.release(job.id)
                 datagrams.tell(job.id)
                 self._bell.ring()
-            await self._bell.wait()
+            await self._bell.wait(heard)
 
     async def _claim(self, kinds: Sequence[str]) -> Row[Any] | None:
         async with self._database.write() as connection:
@@ -290,9 +302,21 @@ class Supervisor:
             os._exit(1)  # a second signal: children die with their parent
         self._stop.set()
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a part of the service; its unexpected end stops the service, loudly."""
-        task = asyncio.create_task(work)
+    def _keep(self, part: Callable[[], Coroutine[Any, Any, None]]) -> "asyncio.Task[None]":
+        """Run a part of the service; its unexpected end stops the service, loudly.
+
+        A database that fails for a while is waited for: every part reads anew where it stands.
+        """
+
+        async def persist() -> None:
+            while True:
+                try:
+                    return await part()
+                except (DBAPIError, PoolTimeout):
+                    logger.exception("the database failed; again in %g s", DATABASE_SECONDS)
+                    await asyncio.sleep(DATABASE_SECONDS)
+
+        task = asyncio.create_task(persist())
         task.add_done_callback(self._on_part_done)
         return task
 

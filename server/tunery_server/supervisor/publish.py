@@ -41,6 +41,10 @@ from tunery_trainer.protocol.events import (
     Rejected,
 )
 
+CANCELLED = ErrorInfo(
+    code="job-error", message="the job was cancelled", hint="Register the file again."
+)
+
 
 class Superseded(Exception):
     """The attempt is no longer the live one: its transaction is undone."""
@@ -194,9 +198,10 @@ class Publisher:
     async def _cancel(self, job: Row[Any]) -> None:
         # The child was done before it heard of the cancellation: nothing of it is published.
         async with self._database.write() as connection:
-            await jobs.move(
+            if await jobs.move(
                 connection, job.id, "cancelled", attempt=job.attempt, leaving=["cancelling"]
-            )
+            ):
+                await self.settle_unfinished(connection, job, CANCELLED)
 
     async def _register(
         self,
@@ -273,7 +278,7 @@ class Publisher:
         kept = msgspec.convert(job.spec, FinetuneSpec).checkpoints
         async with self._database.write() as connection:
             rows = await checkpoints.rows_of_job(connection, job.project, job.id)
-            in_use = await deployments.in_use(connection)
+            in_use = await deployments.in_use(connection) | await jobs.evaluated(connection)
             best = [row.id for row in rows if row.best] + [row.id for row in _by_metric(job, rows)]
             keep = {row.id for row in rows[: kept.keep_last]} | in_use
             keep |= set(list(dict.fromkeys(best))[: kept.keep_best])

@@ -6,12 +6,16 @@ step comes at once. It is used once and replaced: memory comes back by process e
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 from tunery_server.supervisor.child import Child, Nursery
 from tunery_trainer.protocol.events import Listening
 
 logger = logging.getLogger(__name__)
+
+WARMING_SECONDS = 30.0  # for a spare that is on its way
+MAX_PAUSE_SECONDS = 300.0  # between spares that die
 
 
 class Slot:
@@ -27,17 +31,22 @@ class Slot:
         self._warm = warm
         self._spare: Child | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._pause = 1.0  # seconds, doubled with each spare that dies
+        self._not_before = 0.0
 
     def warm_up(self) -> None:
         """Begin to start a spare, unless there is one."""
-        if self._warm and self._spare is None and (self._warming is None or self._warming.done()):
+        busy = self._spare is not None or (self._warming is not None and not self._warming.done())
+        if self._warm and not busy and time.monotonic() >= self._not_before:
             self._warming = asyncio.create_task(self._start_spare())
 
     async def start(self, spec: Path, *, owner: str, log: Path, threads: int) -> Child:
         """Start a trainer on this slot: the spare, if it is ready and fits."""
         if self._warming is not None:
             # A spare on its way is sooner there than a second one beside it.
-            await asyncio.wait([self._warming])
+            _, late = await asyncio.wait([self._warming], timeout=WARMING_SECONDS)
+            for task in late:
+                task.cancel()
         spare, self._spare = self._spare, None
         if spare is not None and not spare.ended and threads == self._threads:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,9 +84,11 @@ class Slot:
         try:
             async for event in child.events():
                 if isinstance(event, Listening):
-                    self._spare = child
+                    self._spare, self._pause = child, 1.0
                     return
             logger.warning("a spare died: %s", child.log_tail())
+            self._pause = min(2 * self._pause, MAX_PAUSE_SECONDS)
+            self._not_before = time.monotonic() + self._pause
             await self._nursery.bury(child)
         except asyncio.CancelledError:
             await self._end(child)

@@ -1,5 +1,6 @@
 """Specs: what a claimed job's row becomes for its child, every id resolved to a path."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class SpecWriter:
         if dataset is None or dataset.status != "ready":
             raise SpecImpossible("dataset-not-ready", f"{spec.dataset} is not ready")
         try:
-            base_model_dir = self._base_models.directory(spec.base_model)
+            base_model_dir = await asyncio.to_thread(self._base_models.directory, spec.base_model)
         except BaseModelUnusable as error:
             raise SpecImpossible("unknown-base-model", str(error)) from error
         folder = await self._artifacts.fetch(dataset.artifact)
@@ -119,7 +120,6 @@ class SpecWriter:
         return EvaluateRun(
             work_dir=str(work),
             job=job.id,
-            task=dataset.task,
             model_dir=str(await self._artifacts.fetch(model.artifact)),
             manifest_sha256=model.manifest_sha256,
             rows=str(folder / f"{spec.split}.parquet"),
@@ -136,7 +136,7 @@ class SpecWriter:
         for row in await checkpoints.rows_of_job(connection, job.project, job.id):
             try:
                 path = await self._artifacts.fetch(row.artifact)
-                manifest.verify(path, row.manifest_sha256)
+                await asyncio.to_thread(manifest.verify, path, row.manifest_sha256)
             except (manifest.ArtifactCorrupt, OSError):
                 damaged.append(row.id)
             else:

@@ -79,8 +79,10 @@ class Workers:
             await self._migrated.wait()
             await self._nursery.record(child, role="api", owner="api")
             child.say("go")
+            if self._draining:
+                child.release()
             return child, await self._nursery.bury(child)
-        except asyncio.CancelledError:
+        except BaseException:
             child.kill()
             raise
         finally:

@@ -46,7 +46,14 @@ def run(
     task = task_named(facts.task)
 
     meter.enter("tokenising")
-    token_ids = task.encoder(model_dir, facts.max_length)(texts).ids
+    encoder = task.encoder(model_dir, facts.max_length)
+    token_ids: list[list[int]] = []
+    for start in range(0, len(texts), CHUNK_ROWS):
+        token_ids += encoder(texts[start : start + CHUNK_ROWS]).ids
+        meter.alive()
+        if leash_released():
+            emit(Interrupted(step=0))
+            return
 
     meter.enter("evaluating")
     logits = np.zeros((len(texts), len(facts.labels)), dtype=np.float32)

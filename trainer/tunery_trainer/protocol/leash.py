@@ -29,27 +29,20 @@ def die_with_parent() -> None:
         os._exit(1)
 
 
+def supervised() -> bool:
+    """Return whether a supervisor has started this process, and takes what it makes."""
+    return PARENT_VARIABLE in os.environ
+
+
 class Leash:
     """Watches stdin in a thread of its own, so that no computation delays the answer."""
 
-    def __init__(self, stdin: BinaryIO, on_release: Callable[[], None] | None = None) -> None:
-        self._released = threading.Event()
+    def __init__(self, stdin: BinaryIO, on_release: Callable[[], None]) -> None:
         self._stdin = stdin
         self._on_release = on_release
         threading.Thread(target=self._watch, name="leash", daemon=True).start()
 
-    @property
-    def released(self) -> bool:
-        """Whether the supervisor has asked to finish."""
-        return self._released.is_set()
-
-    def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until released; return whether it was."""
-        return self._released.wait(timeout_seconds)
-
     def _watch(self) -> None:
         while self._stdin.read(1):
             pass
-        self._released.set()
-        if self._on_release is not None:
-            self._on_release()
+        self._on_release()

@@ -50,8 +50,7 @@ def write(directory: Path, facts: dict[str, str | int | float | bool | None]) ->
     target = directory / NAME
     target.write_bytes(data)
     _seal(target)
-    for folder in [*(path for path in directory.rglob("*") if path.is_dir()), directory]:
-        sync_directory(folder)
+    _sync_folders(directory)
     return hashlib.sha256(data).hexdigest(), manifest.size_bytes
 
 
@@ -91,6 +90,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sync_tree(directory: Path) -> None:
+    """Make a copied directory survive a power cut."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _sync_folders(directory)
+
+
 def sync_directory(path: Path) -> None:
     """Make the entries of a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -98,6 +106,11 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_folders(directory: Path) -> None:
+    for folder in [*(path for path in directory.rglob("*") if path.is_dir()), directory]:
+        sync_directory(folder)
 
 
 def _seal(path: Path) -> ManifestFile:

@@ -5,7 +5,7 @@ A child reads what its spec names and writes below its `work_dir`, nothing else 
 
 import msgspec
 
-from tunery.types import Checkpoints, Columns, Hyperparameters, Policies, Resolved, SplitSpec
+from tunery.types import Checkpoints, Columns, Hyperparameters, Policies, Resolved, SplitSpec, Task
 
 
 class Spec(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind"):
@@ -44,7 +44,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
 
     job: str
     attempt: int
-    task: str
+    task: Task
     base_model: str
     base_model_dir: str
     train: str
@@ -64,7 +64,6 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     """Puts the rows of one split through the runtime that serves."""
 
     job: str
-    task: str
     model_dir: str
     manifest_sha256: str
     rows: str  # Parquet

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery_trainer.model_files import OPENVINO_MODEL
-from tunery_trainer.padding import forward_in_batches, read_pad_id
-
-MAX_TOKENS = 1024  # padded, of one inference: larger ones fall out of a core's cache
+from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
 
 
 class OpenVinoRuntime:
@@ -39,7 +37,7 @@ class OpenVinoRuntime:
     def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Return logits (batch, labels) of token sequences of any lengths, in their order."""
         return forward_in_batches(
-            token_ids, self._forward, pad_id=self._pad_id, max_tokens=MAX_TOKENS
+            token_ids, self._forward, pad_id=self._pad_id, max_tokens=MAX_TOKENS["cpu"]
         )
 
     def _forward(

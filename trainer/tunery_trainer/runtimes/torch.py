@@ -8,9 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from tunery_trainer.model import load_classifier, quiet
-from tunery_trainer.padding import forward_in_batches, read_pad_id
-
-MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one forward pass
+from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
 
 
 class TorchRuntime:

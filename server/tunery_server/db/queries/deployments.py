@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Deployment, DeploymentEvent, DeploymentSpec, Desired, Page
@@ -31,26 +32,27 @@ async def put(
     connection: AsyncConnection, project: str, name: str, desired: DeploymentSpec | None
 ) -> int:
     """Write what a deployment should serve, null for nothing; return the new generation."""
-    raised = (
-        update(deployments)
-        .where(deployments.c.project == project, deployments.c.name == name)
-        .values(desired=desired, generation=deployments.c.generation + 1, updated_at=now())
-        .returning(deployments.c.generation)
+    # One statement, so that two first PUTs of a name can't both find it missing.
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(deployments).values(
+        project=project,
+        name=name,
+        desired=desired,
+        generation=1,
+        actual_generation=0,
+        status="loading",
+        updated_at=now(),
     )
-    generation: int | None = (await connection.execute(raised)).scalar_one_or_none()
-    if generation is None:
-        generation = 1
-        await connection.execute(
-            insert(deployments).values(
-                project=project,
-                name=name,
-                desired=desired,
-                generation=generation,
-                actual_generation=0,
-                status="loading",
-                updated_at=now(),
-            )
-        )
+    raised = statement.on_conflict_do_update(
+        index_elements=[deployments.c.project, deployments.c.name],
+        set_={
+            "desired": statement.excluded.desired,
+            "generation": deployments.c.generation + 1,
+            "updated_at": statement.excluded.updated_at,
+        },
+    )
+    found = await connection.execute(raised.returning(deployments.c.generation))
+    generation: int = found.scalar_one()
     return generation
 
 

@@ -24,13 +24,15 @@ async def get(connection: AsyncConnection, project: str, file_id: str) -> File |
 
 
 async def remove(connection: AsyncConnection, project: str, file_id: str) -> str | None:
-    """Remove a file's row; return its sha256 when no other row names the same bytes."""
+    """Remove a file's row and return its sha256."""
     statement = delete(files).where(files.c.project == project, files.c.id == file_id)
-    sha256 = (await connection.execute(statement.returning(files.c.sha256))).scalar_one_or_none()
-    if sha256 is None:
-        return None
-    others = await connection.execute(select(files.c.id).where(files.c.sha256 == sha256).limit(1))
-    return sha256 if others.first() is None else None
+    return (await connection.execute(statement.returning(files.c.sha256))).scalar_one_or_none()
+
+
+async def is_stored(connection: AsyncConnection, sha256: str) -> bool:
+    """Return whether a row, of any project, names these bytes."""
+    statement = select(files.c.id).where(files.c.sha256 == sha256).limit(1)
+    return (await connection.execute(statement)).first() is not None
 
 
 async def sha256s(connection: AsyncConnection) -> set[str]:

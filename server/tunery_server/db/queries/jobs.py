@@ -124,7 +124,7 @@ async def claim(connection: AsyncConnection, kinds: Collection[str]) -> Row[Any]
         select(jobs.c.id)
         .where(
             jobs.c.status == "queued",
-            jobs.c.desired == "run",
+            jobs.c.desired != "cancel",  # one that is to pause does so once it runs
             jobs.c.kind.in_(kinds),
             or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now()),
         )
@@ -222,6 +222,13 @@ async def unsettled(connection: AsyncConnection) -> Sequence[Row[Any]]:
         )
     )
     return (await connection.execute(statement)).all()
+
+
+async def evaluated(connection: AsyncConnection) -> set[str]:
+    """Return the checkpoints that an evaluation needs which has not ended."""
+    statement = select(jobs.c.spec).where(jobs.c.kind == "evaluate", jobs.c.status.not_in(TERMINAL))
+    specs = (await connection.execute(statement)).scalars()
+    return {spec["checkpoint"] for spec in specs if spec.get("checkpoint")}
 
 
 async def live(connection: AsyncConnection) -> Sequence[Row[Any]]:

@@ -12,6 +12,10 @@ from tunery_server.db.tables import versions
 
 async def register(connection: AsyncConnection, **values: Any) -> ModelVersion:
     """Store the next version of a model and return it."""
+    if connection.dialect.name == "postgresql":
+        # Two that end together must not get the same number; SQLite lets one write at a time.
+        name = f"{values['project']}/{values['model']}"
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
     newest = select(func.coalesce(func.max(versions.c.number), 0)).where(
         versions.c.project == values["project"], versions.c.model == values["model"]
     )
