@@ -29,8 +29,10 @@ class Bell:
     async def wait(self, heard: int) -> None:
         """Wait for a ring beyond those heard, or for the poll that repairs a lost one."""
         if self.rings == heard:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets a ring.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._event.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._event.wait()
 
 
 class Datagrams:

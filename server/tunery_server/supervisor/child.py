@@ -157,7 +157,8 @@ class Child:
         """Let go, and kill if the child has not exited in time."""
         self.release()
         try:
-            await asyncio.wait_for(asyncio.shield(self._process.wait()), patience_seconds)
+            async with asyncio.timeout(patience_seconds):
+                await self._process.wait()
         except TimeoutError:
             self.kill()
 

@@ -103,9 +103,10 @@ class Engine:
         The conversation goes on: its next reply says that the engine has drained.
         """
         try:
-            conversation = await self._call()
-            await conversation.say(wire.Retire(id=1))
-            reply = await asyncio.wait_for(conversation.reply(), RETIRE_SECONDS)
+            async with asyncio.timeout(RETIRE_SECONDS):
+                conversation = await self._call()
+                await conversation.say(wire.Retire(id=1))
+                reply = await conversation.reply()
         except (OSError, TimeoutError):
             self.child.kill()
             return None
@@ -181,7 +182,8 @@ class EngineStarter:
         """Wait until a retired engine holds nothing, then let it exit."""
         if retired is not None:
             try:
-                await asyncio.wait_for(retired.reply(), self._settings.drain_seconds)
+                async with asyncio.timeout(self._settings.drain_seconds):
+                    await retired.reply()
             except (TimeoutError, OSError):
                 engine.child.kill()
             finally:

@@ -181,7 +181,8 @@ class JobRunner:
                 patience = max(self._settings.stall_seconds, STALL_FACTOR * longest_silence)
                 began = time.monotonic()
                 try:
-                    event = await asyncio.wait_for(anext(events, None), patience)
+                    async with asyncio.timeout(patience):
+                        event = await anext(events, None)
                 except TimeoutError:
                     attempt.stalled = True
                     child.kill()
