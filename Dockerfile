@@ -31,9 +31,11 @@ CMD ["--host", "0.0.0.0", "--port", "8000", "--data-dir", "/data"]
 STOPSIGNAL SIGTERM
 
 FROM base AS api
-RUN pip install -c constraints.txt '.[server]'
+RUN pip install -c constraints.txt '.[server,postgres]'
 WORKDIR /data
 USER tunery
+# Nothing here can train or ingest: jobs are left to who can.
+CMD ["--host", "0.0.0.0", "--port", "8000", "--data-dir", "/data", "--devices", "none", "--light-slots", "0"]
 
 FROM base AS full
 RUN pip install -c constraints.txt torch==2.13.0

@@ -22,7 +22,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     workers: int = 1  # API processes
     database_url: str = ""  # empty: SQLite in the data directory
     artifacts_url: str = ""  # empty: `artifacts` in the data directory; any fsspec URL
-    devices: list[str] = []  # slots of the train lane; empty: one `cpu`
+    devices: list[str] = []  # slots of the train lane; empty: one `cpu`; `none`: no lane
     light_slots: int = 1
     threads: int = 0  # of a trainer or an engine; 0: one per core
     spares: int = 1  # warm trainers that wait for a spec
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     @property
     def device_slots(self) -> list[str]:
         """Slots of the train lane."""
-        return self.devices or ["cpu"]
+        return [] if self.devices == ["none"] else self.devices or ["cpu"]
 
     @property
     def hosts(self) -> frozenset[str]:

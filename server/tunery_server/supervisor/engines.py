@@ -204,5 +204,5 @@ class EngineStarter:
         raise LoadFailed("load-failed", f"the engine died: {engine.child.log_tail()[-300:]}")
 
     def _device(self) -> str:
-        device = self._settings.device_slots[0]
-        return "cuda:0" if device.startswith("cuda") else "cpu"
+        slots = self._settings.device_slots
+        return "cuda:0" if slots and slots[0].startswith("cuda") else "cpu"
