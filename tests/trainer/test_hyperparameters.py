@@ -13,6 +13,7 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
     facts: dict[str, object] = {
         "lengths": np.full(rows, tokens, dtype=np.int32),
         "positions": 512,
+        "labels": 77,
         "hidden_size": 384,
         "layers": 6,
         "dropout": 0.1,
@@ -26,8 +27,8 @@ def test_minilm_on_nine_thousand_rows() -> None:
     resolved = resolve(Hyperparameters(), circumstances())
 
     assert {name: (entry.value, entry.source) for name, entry in resolved.items()} == {
-        "learning_rate": (2e-4, "auto:encoder-small"),
-        "head_learning_rate": (2e-3, "auto:10x-learning-rate"),
+        "learning_rate": (1e-4, "auto:encoder-small"),
+        "head_learning_rate": (1e-3, "auto:10x-learning-rate"),
         "batch_size": (32, "auto:rows"),
         "epochs": (4, "auto:rows"),
         "max_steps": (None, "default"),
@@ -37,7 +38,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "optimizer": ("adamw", "default"),
         "weight_decay": (0.01, "default"),
         "max_grad_norm": (1.0, "default"),
-        "label_smoothing": (0.0, "default"),
+        "label_smoothing": (0.1, "auto:many-labels"),
         "dropout": (0.1, "auto:base-model"),
         "max_length": (24, "auto:p99-tokens"),
         "gradient_accumulation_steps": (1, "auto:tokens"),
@@ -77,7 +78,7 @@ def test_few_rows_get_more_epochs(rows: int, epochs: int, batch_size: int) -> No
     ("hidden_size", "layers", "rate"),
     [
         (32, 2, 5e-4),
-        (384, 6, 2e-4),
+        (384, 6, 1e-4),
         (384, 12, 1e-4),
         (768, 6, 5e-5),
         (768, 12, 2e-5),
@@ -142,3 +143,12 @@ def test_schedule_rises_then_falls(scheduler: str, shares: list[float]) -> None:
     found = [schedule(step, 6, settings) for step in range(6)]
 
     assert found == pytest.approx(shares, abs=1e-6)
+
+
+def test_few_labels_keep_hard_targets() -> None:
+    resolved = resolve(Hyperparameters(), circumstances(labels=6))
+
+    assert (resolved["label_smoothing"].value, resolved["label_smoothing"].source) == (
+        0.0,
+        "auto:few-labels",
+    )

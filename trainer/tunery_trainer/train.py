@@ -281,6 +281,7 @@ def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, 
         Circumstances(
             lengths=train.lengths,
             positions=base.positions,
+            labels=len(spec.labels),
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,

@@ -50,7 +50,10 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
     optimizer: Annotated[Literal["adamw"], about("Decoupled weight decay.", "adamw")] = "adamw"
     weight_decay: Annotated[float, about("None on biases and norms.", 0.01, ge=0, le=1)] = 0.01
     max_grad_norm: Annotated[float, about("Clips the gradient.", 1.0, gt=0, le=1e6)] = 1.0
-    label_smoothing: Annotated[float, about("Share given to other labels.", 0.0, ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[
+        Auto | Annotated[float, about("Share.", 0.1, ge=0, lt=1)],
+        about("Share given to other labels; `auto` is 0.1 from 20 labels on, else 0.", "auto"),
+    ] = "auto"
     dropout: Annotated[
         Auto | Annotated[float, about("Probability.", 0.1, ge=0, lt=1)],
         about("`auto` keeps the base model's.", "auto"),
