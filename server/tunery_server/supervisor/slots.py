@@ -48,7 +48,8 @@ class Slot:
             for task in late:
                 task.cancel()
         spare, self._spare = self._spare, None
-        if spare is not None and not spare.ended and threads == self._threads:
+        # Its pools are made for `self._threads`; the trainer takes as many of them as it is told.
+        if spare is not None and not spare.ended and threads <= self._threads:
             log.parent.mkdir(parents=True, exist_ok=True)
             spare.take_up(spec, log)
             return spare
