@@ -5,7 +5,6 @@ Where another attempt has begun, or the job has ended, it changes nothing and sa
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, func, insert, literal, or_, select, update
@@ -234,13 +233,6 @@ async def evaluated(connection: AsyncConnection) -> set[str]:
 async def live(connection: AsyncConnection) -> Sequence[Row[Any]]:
     """Return the jobs that a child was working on when the supervisor last wrote."""
     return (await connection.execute(select(jobs).where(jobs.c.status.in_(LIVE)))).all()
-
-
-async def next_retry(connection: AsyncConnection) -> datetime | None:
-    """Return when the first job that backs off may start."""
-    statement = select(func.min(jobs.c.not_before)).where(jobs.c.status == "queued")
-    moment: datetime | None = (await connection.execute(statement)).scalar_one()
-    return moment
 
 
 async def events(
