@@ -1,4 +1,4 @@
-"""Idempotency: a POST that creates something does so once per Idempotency-Key."""
+"""Idempotency: a POST that comes again under its Idempotency-Key is not carried out again."""
 
 import contextlib
 import hashlib
@@ -18,16 +18,33 @@ from tunery_server.problems import Refusal
 from tunery_server.requests import Request
 
 T = TypeVar("T")
+NO_BODY = hashlib.sha256(b"").hexdigest()  # of a POST that takes none: what it brings is not read
+REPLAYED = {"Idempotency-Replayed": "true"}
 _KEY = re.compile(r"[\x20-\x7e]{1,200}")
 _TRIES = 5
 
 
 class Created(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
-    """What a creation answers."""
+    """What a first request answers; the content is kept for its key."""
 
     content: T
     status: int
     location: str
+    etag: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that the answer has, and its replays too."""
+        located = {"Location": self.location}
+        return located if self.etag is None else {**located, "ETag": self.etag}
+
+
+class Replay(msgspec.Struct, kw_only=True, frozen=True):
+    """The kept answer to an earlier request with the same key."""
+
+    body: bytes
+    status: int
+    headers: dict[str, str]
 
 
 def key_of(request: Request) -> str | None:
@@ -49,7 +66,23 @@ async def create(
     *,
     body_sha256: str | None = None,
 ) -> Response[T]:
-    """Run a creation in one transaction with the answer that is kept for its key.
+    """Run a creation and answer with what it made, or as its first request was answered.
+
+    Raises:
+        Refusal: see `once`.
+    """
+    done = await once(request, make, body_sha256=body_sha256)
+    body = done.body if isinstance(done, Replay) else encode(done.content)
+    return from_bytes(body, of, status=done.status, headers=done.headers)
+
+
+async def once(
+    request: Request,
+    make: Callable[[AsyncConnection], Awaitable[Created[T]]],
+    *,
+    body_sha256: str | None = None,
+) -> Created[T] | Replay:
+    """Run `make` in one transaction with the answer that is kept for the request's key.
 
     Where another request was between, on a database that runs transactions side by side, this
     one starts over and finds what the other has made.
@@ -61,37 +94,35 @@ async def create(
     fingerprint = await _fingerprint(request, body_sha256) if key is not None else ""
     for _ in range(_TRIES - 1):
         with contextlib.suppress(IntegrityError):
-            return await _attempt(request, key, fingerprint, of, make)
-    return await _attempt(request, key, fingerprint, of, make)
+            return await _attempt(request, key, fingerprint, make)
+    return await _attempt(request, key, fingerprint, make)
 
 
 async def _attempt(
     request: Request,
     key: str | None,
     fingerprint: str,
-    of: type[T],
     make: Callable[[AsyncConnection], Awaitable[Created[T]]],
-) -> Response[T]:
+) -> Created[T] | Replay:
     async with request.services.database.write() as connection:
         if key is None:
-            answered = _answer(await make(connection), of)
+            done: Created[T] | Replay = await make(connection)
         else:
-            answered = await _once(connection, request.project, key, fingerprint, of, make)
+            done = await _kept_or_made(connection, request.project, key, fingerprint, make)
     request.services.news.wake()
-    return answered
+    return done
 
 
-async def _once(
+async def _kept_or_made(
     connection: AsyncConnection,
     project: str,
     key: str,
     fingerprint: str,
-    of: type[T],
     make: Callable[[AsyncConnection], Awaitable[Created[T]]],
-) -> Response[T]:
+) -> Created[T] | Replay:
     kept = await idempotency.find(connection, project, key)
     if kept is not None:
-        return _replay(kept, fingerprint, of)
+        return _replay(kept, fingerprint)
     created = await make(connection)
     await idempotency.keep(
         connection,
@@ -99,15 +130,10 @@ async def _once(
         key=key,
         request_sha256=fingerprint,
         status=created.status,
-        headers={"Location": created.location},
+        headers=created.headers,
         body=encode(created.content),
     )
-    return _answer(created, of)
-
-
-def _answer(created: Created[T], of: type[T]) -> Response[T]:
-    headers = {"Location": created.location}
-    return from_bytes(encode(created.content), of, status=created.status, headers=headers)
+    return created
 
 
 async def _fingerprint(request: Request, body_sha256: str | None) -> str:
@@ -117,8 +143,7 @@ async def _fingerprint(request: Request, body_sha256: str | None) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _replay(kept: Row[tuple[object, ...]], fingerprint: str, of: type[T]) -> Response[T]:
+def _replay(kept: Row[tuple[object, ...]], fingerprint: str) -> Replay:
     if kept.request_sha256 != fingerprint:
         raise Refusal("idempotency-key-reused", "its first request had another path or body")
-    headers = {**kept.headers, "Idempotency-Replayed": "true"}
-    return from_bytes(kept.body, of, status=kept.status, headers=headers)
+    return Replay(body=kept.body, status=kept.status, headers={**kept.headers, **REPLAYED})

@@ -1,4 +1,4 @@
-"""News: datagrams between the API workers and the supervisor, each the id of what has changed.
+"""News: datagrams between API workers and the supervisor, each the id of what has changed.
 
 A datagram only wakes; what has changed stands in the database. One that is lost costs a waiter
 two seconds, because everyone who waits also looks again by himself.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 REPAIR_SECONDS = 2.0
 SUPERVISOR = "supervisor.sock"
+WORKERS = "api-*.sock"
 _MAX_DATAGRAM_BYTES = 512
 
 
@@ -85,6 +86,14 @@ class News:
             listener(key)
         for watch in self._watches.get(key, ()):
             watch.notify()
+
+    def tell_workers(self, key: str) -> None:
+        """Wake whoever waits for a key in any worker; in this one at once."""
+        self.tell(key)
+        for path in self._run_dir.glob(WORKERS):
+            if path != self._path:
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(key.encode(), str(path))
 
     def tell_all(self) -> None:
         """Wake everyone: the worker is stopping."""

@@ -34,7 +34,7 @@ _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "A replay gives the first answer, with Idempotency-Replayed: true.",
+    "description": "It is done once per key; a replay has Idempotency-Replayed: true.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
 _TIMEOUT = {
@@ -133,7 +133,7 @@ def _complete(
         raw = {"schema": {"type": "string", "format": "binary"}}
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(MEDIA_TYPES, raw)}
     parameters = operation.setdefault("parameters", [])
-    if operation["operationId"] in _CREATING:
+    if operation["operationId"] in _ONCE:
         parameters.append(_IDEMPOTENCY)
     if operation["operationId"] == "predict":
         parameters.append(_TIMEOUT)
@@ -149,14 +149,18 @@ def _complete(
     if _streams(handler):
         success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     operation["responses"] = {status: success, **_refusals(handler, public=public)}
+    if _streams(handler):
+        operation["responses"]["204"] = {"description": "No event is left to stream."}
     if _IF_NONE_MATCH in parameters:
         operation["responses"]["304"] = {"description": "Unchanged."}
-    if operation["operationId"] == "cancel_job":
+    if operation["operationId"] in _ACTIONS:
         operation["responses"]["200"] = {**success, "description": "It has ended; unchanged."}
 
 
 _MATCHING = ("put_deployment", "delete_deployment")
-_CREATING = ("upload_file", "create_dataset", "finetune", "evaluate")
+_ACTIONS = ("cancel_job", "pause_job", "resume_job")
+_CREATING = ("upload_file", "create_dataset", "finetune", "evaluate", "create_key")
+_ONCE = (*_CREATING, "rollback_deployment", *_ACTIONS)  # per Idempotency-Key
 
 
 def _streams(handler: HTTPRouteHandler) -> bool:

@@ -8,6 +8,7 @@ in `tunery.types.problems`; what a refusal adds is its detail.
 
 import errno
 import logging
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -28,6 +29,7 @@ MAX_ERRORS = 100
 MAX_QUOTED_CHARACTERS = 80
 _WAIT_SECONDS = {429: 10, 503: 1}
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+_MISSING = re.compile(r"Missing required query parameter '(\w+)'")  # Litestar says so
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -154,6 +156,11 @@ def _code_of(error: Exception) -> str:
 
 
 def _bad_parameter(error: ValidationException) -> Refusal:
+    missing = _MISSING.match(error.detail)
+    if missing is not None:
+        code, message = "missing-required-field", f"{missing.group(1)} is missing from the query"
+        place = FieldError(code=code, message=message, pointer=f"/query/{missing.group(1)}")
+        return Refusal(code, message, errors=[place])
     entries: list[dict[str, str]] = error.extra if isinstance(error.extra, list) else []
     found = [(entry.get("key", ""), entry.get("message", "")) for entry in entries]
     names = {name for name, _ in found}

@@ -22,7 +22,7 @@ class Services:
         self.database = Database(settings.database)
         self.artifacts = Artifacts(settings.artifacts, settings.root)
         self.news = News(settings.run_dir)
-        self.keys = Keys(self.database)
+        self.keys = Keys(self.database, self.news)
         self.engines = Engines(self.database, self.news, settings.run_dir)
         self.started = False  # once true, /health/ready no longer waits for deployments
         self.streams = 0
@@ -45,5 +45,6 @@ class Services:
     async def close(self) -> None:
         """Let go of everything."""
         await self.engines.close()
+        await self.keys.close()
         self.news.close()
         await self.database.close()

@@ -71,7 +71,7 @@ class Api:
     def delete(self, path: str, **options: Any) -> httpx.Response:
         return self.request("DELETE", path, **options)
 
-    def add_key(self, scope: str, project: str = "default") -> str:
+    def add_key(self, scope: str, project: str = "default", **values: Any) -> str:
         key_id, secret = new_key()
 
         async def body() -> None:
@@ -84,6 +84,7 @@ class Api:
                     scope=scope,
                     sha256=sha256(secret.encode()),
                     created_at=now(),
+                    **values,
                 )
 
         self.run(body())

@@ -74,7 +74,12 @@ def test_key_in_the_query_is_no_key(calm_api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("POST", "/finetune", 403), ("PUT", "/deployments/x", 403), ("POST", "/predict", 415)],
+    [
+        ("POST", "/finetune", 403),
+        ("PUT", "/deployments/x", 403),
+        ("POST", "/keys", 403),
+        ("POST", "/predict", 415),
+    ],
 )
 def test_predict_key_may_only_predict(calm_api: Api, method: str, path: str, status: int) -> None:
     answer = calm_api.request(method, path, headers=calm_api.headers("predict"), content=b"{}")

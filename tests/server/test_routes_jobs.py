@@ -1,12 +1,64 @@
 """Fine-tunes, evaluations, jobs, deployments, health."""
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import pytest
 from tests.server.conftest import Api
 
-from tunery_server.db.queries import jobs
+from tunery.types import DeploymentSpec, JobStatus
+from tunery_server.db.queries import deployments, jobs
+from tunery_server.routes import jobs as job_routes
+
+T = TypeVar("T")
+
+
+async def in_time(asking: Coroutine[Any, Any, T]) -> T:
+    async with asyncio.timeout(20):
+        return await asking
+
+
+@pytest.fixture
+def hasty_api(api: Api, monkeypatch: pytest.MonkeyPatch) -> Api:
+    """A service that does not wait for the supervisor, which there is none of."""
+    monkeypatch.setattr(job_routes, "ACTION_SECONDS", 0.0)
+    return api
+
+
+def settle(api: Api, job_id: str, *statuses: JobStatus) -> None:
+    """Do what the supervisor would."""
+
+    async def body() -> None:
+        for status in statuses:
+            async with api.services.database.write() as connection:
+                attempt = (await jobs.row_of(connection, job_id)).attempt
+                assert await jobs.move(connection, job_id, status, attempt=attempt)
+
+    api.run(body())
+
+
+def wish(api: Api, job_id: str, desired: str | None = None) -> str:
+    """Return what is desired of a job, after writing it where it is given."""
+
+    async def body() -> str:
+        async with api.services.database.write() as connection:
+            if desired is not None:
+                await jobs.desire(connection, "default", job_id, desired)
+            return str((await jobs.row_of(connection, job_id)).desired)
+
+    return api.run(body())
+
+
+def has_served(api: Api, name: str, generation: int, version: str) -> None:
+    async def body() -> None:
+        async with api.services.database.write() as connection:
+            spec = DeploymentSpec(version=version)
+            await deployments.append_history(
+                connection, "default", name, generation=generation, spec=spec, outcome="ready"
+            )
+
+    api.run(body())
 
 
 def finetune(api: Api, dataset: str, **fields: Any) -> Any:
@@ -132,6 +184,54 @@ def test_cancel_answers_when_the_supervisor_has_acted(api: Api) -> None:
     assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
 
 
+@pytest.mark.parametrize(
+    ("status", "action", "later", "answer_status"),
+    [
+        ("paused", "resume", "queued", 202),
+        ("running", "pause", "pausing", 202),
+        ("queued", "cancel", "cancelled", 200),
+    ],
+)
+def test_repeated_action_is_answered_with_the_job_as_it_is_and_not_done_again(
+    hasty_api: Api, status: str, action: str, later: JobStatus, answer_status: int
+) -> None:
+    job_id = hasty_api.add_job(status=status)
+    headers = {"Idempotency-Key": "k"}
+    first = hasty_api.post(f"/jobs/{job_id}/{action}", headers=headers)
+    settle(hasty_api, job_id, later)
+    wished = wish(hasty_api, job_id, "something else")
+
+    again = hasty_api.post(f"/jobs/{job_id}/{action}", headers=headers)
+
+    assert (first.status_code, first.json()["status"]) == (202, status)
+    assert "idempotency-replayed" not in first.headers
+    assert (again.status_code, again.json()["status"]) == (answer_status, later)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert wish(hasty_api, job_id) == wished
+
+
+def test_action_that_was_refused_is_judged_anew_under_its_key(hasty_api: Api) -> None:
+    job_id = hasty_api.add_job(status="running")
+    headers = {"Idempotency-Key": "k"}
+
+    refused = hasty_api.post(f"/jobs/{job_id}/resume", headers=headers)
+    settle(hasty_api, job_id, "pausing", "paused")
+    done = hasty_api.post(f"/jobs/{job_id}/resume", headers=headers)
+
+    assert (refused.status_code, done.status_code) == (409, 202)
+    assert "idempotency-replayed" not in done.headers
+
+
+def test_key_of_one_action_is_no_key_of_another(api: Api) -> None:
+    job_id = api.add_job(status="succeeded")
+    headers = {"Idempotency-Key": "k"}
+    api.post(f"/jobs/{job_id}/cancel", headers=headers)
+
+    other = api.post(f"/jobs/{job_id}/pause", headers=headers)
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+
+
 def test_waiting_get_answers_at_the_first_change(api: Api) -> None:
     job_id = api.add_job(status="running")
     etag = api.get(f"/jobs/{job_id}").headers["etag"]
@@ -168,6 +268,25 @@ def test_event_stream_replays_and_ends(api: Api) -> None:
     assert api.services.streams == 0
 
 
+def test_event_stream_goes_on_after_its_whole_last_id(api: Api) -> None:
+    job_id = api.add_job(status="succeeded")
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "0000000000000002"}
+
+    frames = api.get(f"/jobs/{job_id}/events", headers=headers).text.split("\n\n")
+
+    assert [frame.splitlines()[0] for frame in frames if frame] == ["retry: 2000", "id: 3"]
+
+
+@pytest.mark.parametrize("last_id", ["3", "4"])
+def test_who_has_seen_the_end_is_told_not_to_come_again(api: Api, last_id: str) -> None:
+    job_id = api.add_job(status="succeeded")
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": last_id}
+
+    answer = api.run(in_time(api.send("GET", f"/jobs/{job_id}/events", headers=headers)))
+
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
 def test_events_are_listed_after_a_seq(api: Api) -> None:
     job_id = api.add_job(status="succeeded")
 
@@ -184,6 +303,8 @@ def test_events_are_listed_after_a_seq(api: Api) -> None:
         ("?after=x", {}),
         ("", {"Accept": "text/event-stream", "Last-Event-ID": "x"}),
         ("", {"Accept": "text/event-stream", "Last-Event-ID": "-1"}),
+        ("", {"Accept": "text/event-stream", "Last-Event-ID": "9" * 17}),
+        ("", {"Accept": "text/event-stream", "Last-Event-ID": "0" * 17 + "2"}),
     ],
 )
 def test_bad_place_in_the_events_is_refused(api: Api, query: str, headers: dict[str, str]) -> None:
@@ -238,6 +359,26 @@ def test_deployment_is_asked_for_changed_rolled_back_and_removed(api: Api) -> No
     none = api.post("/deployments/intent/rollback")
     assert (none.status_code, none.json()["code"]) == (409, "no-earlier-version")
     assert api.delete("/deployments/intent").json()["desired"]["version"] is None
+
+
+def test_rollback_that_is_sent_twice_is_done_once(api: Api) -> None:
+    first, second = api.add_version(), api.add_version()
+    for generation, version in enumerate((first, second), start=1):
+        api.put("/deployments/intent", {"version": version})
+        has_served(api, "intent", generation, version)
+    headers = {"Idempotency-Key": "k"}
+    done = api.post("/deployments/intent/rollback", headers=headers)
+    has_served(api, "intent", 3, first)
+
+    again = api.post("/deployments/intent/rollback", headers=headers)
+
+    assert done.json()["desired"] == {"version": first, "checkpoint": None, "generation": 3}
+    assert (again.status_code, again.content) == (202, done.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["etag"] == done.headers["etag"]
+    assert api.get("/deployments/intent").json()["desired"]["generation"] == 3
+    anew = api.post("/deployments/intent/rollback", headers={"Idempotency-Key": "another"})
+    assert anew.json()["desired"] == {"version": second, "checkpoint": None, "generation": 4}
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,9 @@ def test_child_whose_supervisor_is_dead_already_does_nothing(tmp_path):
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["a.json", "b.json"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["a.json", "b.json"], ["check"], ["doctor", "x"]]
+)
 def test_wrong_arguments_print_the_usage(start, arguments):
     code, events, log = start(*arguments).end()
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from tests.trainer.wire_client import WireClient
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from tunery.types import Preview, PreviewRow
+from tunery.types import SPLITS, Preview, PreviewRow
 from tunery_trainer import reader
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.specs import ReaderRun
@@ -50,6 +52,16 @@ def client(tmp_path: Path) -> Iterator[WireClient]:
     released.set()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def write_dataset(directory: Path, **texts: list[str]) -> str:
+    directory.mkdir()
+    for split in SPLITS:
+        rows = texts.get(split, [])
+        columns = {"line": range(2, len(rows) + 2), "text": rows, "label": ["a"] * len(rows)}
+        schema = pa.schema([("line", pa.int64()), ("text", pa.string()), ("label", pa.string())])
+        parquet.write_table(pa.table(columns, schema=schema), directory / f"{split}.parquet")
+    return str(directory)
 
 
 def preview(*texts: str, base_model: str = "words", max_length: int = 6) -> wire.PreviewTexts:
@@ -130,3 +142,27 @@ def test_prediction_is_refused(client):
     message = wire.Predict(id=6, inputs=["i"], top_k=1, truncate=True, timeout_ms=1000)
 
     assert client.ask(message).code == "bad-request"
+
+
+def test_datasets_are_compared_split_by_split(client, tmp_path):
+    before = write_dataset(tmp_path / "before", train=["same", "moved"], test=["gone"])
+    after = write_dataset(tmp_path / "after", train=["same"], validation=["moved"])
+    message = wire.DiffDatasets(
+        id=7, before="ds_1", after="ds_2", before_dir=before, after_dir=after
+    )
+
+    diff = client.ask(message).diff
+
+    assert (diff.before, diff.after) == ("ds_1", "ds_2")
+    assert (diff.unchanged, diff.moved.rows, diff.removed.rows, diff.added.rows) == (1, 1, 1, 0)
+    assert diff.moved.examples[0].split_after == "validation"
+    assert [(shift.before, shift.after) for shift in diff.labels] == [(3, 2)]
+
+
+def test_dataset_that_was_deleted_meanwhile_is_not_compared(client, tmp_path):
+    before = write_dataset(tmp_path / "before", train=["x"])
+    message = wire.DiffDatasets(
+        id=8, before="ds_1", after="ds_2", before_dir=before, after_dir=str(tmp_path / "gone")
+    )
+
+    assert client.ask(message).code == "dataset-not-found"

@@ -2,13 +2,17 @@
 
     python -m tunery_trainer SPEC.json      ingest, train, evaluate, serve or read, as the spec says
     python -m tunery_trainer --spare        import what training needs, then wait for a spec
+    python -m tunery_trainer check SPEC.json    say what an ingest would; keep nothing (check.py)
+    python -m tunery_trainer doctor             say what this machine has, as JSON (doctor.py)
 
 Events are JSON lines on stdout; what else is printed goes to stderr, the log. stdin is the leash
 (protocol/leash.py): its end means finish the step, save, exit; Ctrl-C means the same. By hand, in
 a terminal, nothing is needed; without one, keep stdin open: `sleep infinity | python -m ...`.
+`check` and `doctor` are no children and leave stdin alone.
 
 Exit codes: 0 done; 1 given up, after the event Failed; 2 wrong arguments; 70 a fault, worth another
-try. Owns the process: its environment, its confinement, its output.
+try; 130 interrupted where there was nothing to save. Owns the process: its environment, its
+confinement, its output.
 """
 
 import importlib
@@ -25,10 +29,11 @@ from pathlib import Path
 import msgspec
 
 from tunery_trainer.failure import Failure
-from tunery_trainer.protocol.events import ChildEvent, Failed, Listening, Started
+from tunery_trainer.protocol.events import Failed, Listening, Started
 from tunery_trainer.protocol.leash import Leash, die_with_parent
 from tunery_trainer.protocol.specs import (
     AnyRun,
+    CheckRun,
     EngineRun,
     EvaluateRun,
     FinetuneRun,
@@ -36,7 +41,7 @@ from tunery_trainer.protocol.specs import (
     ReaderRun,
 )
 
-GIVEN_UP, USAGE, FAULT = 1, 2, 70  # 70: EX_SOFTWARE of sysexits.h
+GIVEN_UP, USAGE, FAULT, INTERRUPTED = 1, 2, 70, 130  # 70: sysexits.h; 130: as a shell has it
 
 _ALWAYS = {
     "HF_HUB_OFFLINE": "1",
@@ -61,7 +66,21 @@ def main(arguments: list[str]) -> int:
             case ["--spare"]:
                 path = _wait_as_spare(emit)
                 return 0 if path is None else _run(path, emit)
-            case [path] if not path.startswith("-"):
+            case ["check", path]:
+                from tunery_trainer import check
+
+                return check.run(msgspec.json.decode(Path(path).read_bytes(), type=CheckRun), emit)
+            case ["doctor"]:
+                from tunery_trainer import doctor
+
+                emit(doctor.examine())
+                return 0
+            case ["doctor", "seal" | "torch" as part]:
+                from tunery_trainer import doctor
+
+                emit(doctor.PARTS[part]())
+                return 0
+            case [path] if path != "check" and not path.startswith("-"):
                 return _run(Path(path), emit)
             case _:
                 print(__doc__, file=sys.stderr)  # noqa: T201 - to whoever called it by hand
@@ -69,6 +88,8 @@ def main(arguments: list[str]) -> int:
     except Failure as failure:
         emit(Failed(code=failure.code, message=failure.message))
         return GIVEN_UP
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         traceback.print_exc()
         if not _is_out_of_memory(error):
@@ -85,7 +106,7 @@ class Emitter:
         self._lock = threading.Lock()
         os.dup2(2, 1)
 
-    def __call__(self, event: ChildEvent) -> None:
+    def __call__(self, event: msgspec.Struct) -> None:
         """Write one event as one line, at once; safe from any thread."""
         line = memoryview(msgspec.json.encode(event) + b"\n")
         with self._lock:

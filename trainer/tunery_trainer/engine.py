@@ -113,7 +113,7 @@ class Engine:
             case wire.Ping():
                 held = self._batches.held_tokens
                 connection.send(wire.Pong(id=message.id, served=self._served, held_tokens=held))
-            case wire.PreviewTexts() | wire.ReadRows():
+            case wire.PreviewTexts() | wire.ReadRows() | wire.DiffDatasets():
                 self._refuse(connection, message.id, "bad-request", "that is for the reader")
 
     def disconnected(self, connection: Connection) -> None:

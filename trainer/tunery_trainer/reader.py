@@ -8,14 +8,15 @@ import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 from tokenizers import Encoding, Tokenizer
 
-from tunery.types import Preview, PreviewRow, Row
+from tunery.types import SPLITS, Preview, PreviewRow, Row
+from tunery_trainer.dataset_diff import Place, compare
 from tunery_trainer.failure import Refusal
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
@@ -23,6 +24,7 @@ from tunery_trainer.protocol.specs import ReaderRun
 from tunery_trainer.socket_server import Connection, following, serve
 
 _MAX_TOKENIZERS = 8  # 10 to 50 MB each
+_BATCH_ROWS = 8192  # read at once of a dataset that is compared
 _log = logging.getLogger(__name__)
 
 
@@ -38,13 +40,14 @@ class Reader:
         self._base_models = base_models
         self._cutter = functools.lru_cache(_MAX_TOKENIZERS)(self._load_cutter)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cut")
+        self._differ = ThreadPoolExecutor(1, thread_name_prefix="diff")  # seconds: no preview waits
         self._answers: dict[tuple[Connection, int], asyncio.Task[None]] = {}
         self._served = 0
 
     def received(self, connection: Connection, message: wire.AnyMessage) -> None:
         """Answer a message, now or when its texts are cut."""
         match message:
-            case wire.PreviewTexts() | wire.ReadRows():
+            case wire.PreviewTexts() | wire.ReadRows() | wire.DiffDatasets():
                 key = connection, message.id
                 task = asyncio.get_running_loop().create_task(self._answer(connection, message))
                 self._answers[key] = task
@@ -93,13 +96,12 @@ class Reader:
             unknown_share=min(1.0, sum(row.unknown for row in rows) / max(1, words)),
         )
 
-    async def _answer(
-        self, connection: Connection, message: wire.PreviewTexts | wire.ReadRows
-    ) -> None:
+    async def _answer(self, connection: Connection, message: wire.AnyQuestion) -> None:
         loop = asyncio.get_running_loop()
+        thread = self._differ if isinstance(message, wire.DiffDatasets) else self._thread
         reply: wire.AnyReply
         try:
-            reply = await loop.run_in_executor(self._thread, self._reply_to, message)
+            reply = await loop.run_in_executor(thread, self._reply_to, message)
             self._served += 1
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
@@ -112,9 +114,14 @@ class Reader:
             reply = wire.Refused(id=message.id, code="internal-error", message=reason)
         connection.send(reply)
 
-    def _reply_to(self, message: wire.PreviewTexts | wire.ReadRows) -> wire.AnyReply:
+    def _reply_to(self, message: wire.AnyQuestion) -> wire.AnyReply:
         if isinstance(message, wire.PreviewTexts):
             return wire.Previewed(id=message.id, preview=self.preview(message))
+        if isinstance(message, wire.DiffDatasets):
+            before = functools.partial(places, Path(message.before_dir))
+            after = functools.partial(places, Path(message.after_dir))
+            diff = compare(message.before, message.after, before, after)
+            return wire.Diffed(id=message.id, diff=diff)
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)
@@ -146,6 +153,18 @@ def read_rows(path: Path, offset: int, limit: int) -> list[Row]:
             found += [Row(**row) for row in table.to_pylist()]
         offset = max(0, offset - size)
     return found
+
+
+def places(directory: Path) -> Iterator[tuple[str, Place]]:
+    """Yield each row of a dataset as its text, its label and its split."""
+    from pyarrow import parquet
+
+    for split in SPLITS:
+        file = parquet.ParquetFile(directory / f"{split}.parquet")
+        for batch in file.iter_batches(_BATCH_ROWS, columns=["text", "label"]):
+            texts, labels = batch.column("text").to_pylist(), batch.column("label").to_pylist()
+            for text, label in zip(texts, labels, strict=True):
+                yield text, Place(label, split)
 
 
 class _Cutter:

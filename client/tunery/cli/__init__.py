@@ -1,52 +1,26 @@
-"""The command line: `tunery serve …` starts the service, `tunery --version` names this one.
+"""The command line: `tunery COMMAND`, in English or Chinese by the locale.
 
-Knows neither server nor trainer: it replaces itself with `python -m tunery_server`, so that the
-service is the process that was asked for and gets its signals.
+Exit status: 0 done; 1 refused; 2 wrong usage; 3 the data was rejected; 4 a job or a deployment
+failed; 5 the service can't be reached; 130 interrupted. Knows neither server nor trainer: `serve`,
+`datasets check` and `doctor` run them as programs.
 """
 
-import argparse
-import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 
-from tunery import __version__
-
-# The wheel carries the package of the server in any case; the extra brings what it imports.
-_SERVER_MODULES = ("tunery_server", "litestar", "sqlalchemy", "uvicorn")
-_NO_SERVER = """\
-tunery serve needs the server, which is not installed here. Install it:
-    pip install 'tunery[server,trainer]'"""
+from tunery.cli.commands import root
+from tunery.cli.failures import exit_code_of
+from tunery.cli.terminal import Terminal
+from tunery.cli.wording import translated
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status; `serve` never returns.
-
-    Source: exit status 2 for a command that can't be used, as argparse and the shells have it.
-    """
+    """Run one command and return the exit status; `serve` never returns."""
+    terminal = Terminal()
+    command = translated(root, terminal.translate)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["serve"]:  # before argparse, which would take --help and --port for its own
-        return _serve(given[1:])
-    parser = _parser()
-    parser.parse_args(given)
-    parser.print_usage(sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tunery", description="Fine-tune a transformer over HTTP and serve it."
-    )
-    parser.add_argument("--version", action="version", version=f"tunery {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="command")
-    commands.add_parser(
-        "serve", help="start the service; `tunery serve --help` lists its settings", add_help=False
-    )
-    return parser
-
-
-def _serve(arguments: list[str]) -> int:
-    if all(importlib.util.find_spec(module) for module in _SERVER_MODULES):
-        os.execv(sys.executable, [sys.executable, "-m", "tunery_server", *arguments])
-    print(_NO_SERVER, file=sys.stderr)
-    return 2
+    try:
+        code = command.main(given, prog_name="tunery", obj=terminal, standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        return exit_code_of(error, terminal)
+    return code if isinstance(code, int) else 0

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from tunery.types._meta import Answer, about
+from tunery.types._meta import Answer, Timestamp, about
 
 
 class Live(Answer, kw_only=True, frozen=True):
@@ -10,6 +10,7 @@ class Live(Answer, kw_only=True, frozen=True):
 
     status: Annotated[Literal["live"], about("Always `live`.", "live")] = "live"
     version: Annotated[str, about("Of tunery.", "0.1.0")]
+    time: Annotated[Timestamp, about("The clock of the service.", "2026-11-23T20:11:00.000000Z")]
 
 
 class Ready(Answer, kw_only=True, frozen=True):

@@ -50,6 +50,19 @@ class ErrorInfo(Answer, kw_only=True, frozen=True):
     ] = None
 
 
+class ProblemPage(Answer, kw_only=True, frozen=True):
+    """What a problem code means, and what to do."""
+
+    code: Annotated[str, about("Stable name.", "unknown-field")]
+    status: Annotated[
+        Annotated[int, Meta(ge=400, le=599)] | None,
+        about("HTTP status; null for what only ends on a resource.", 422),
+    ]
+    title: Annotated[str, about("In one line.", "Unknown field")]
+    hint: Annotated[str, about("What to do.", "See the detail.")]
+    explanation: Annotated[str, about("Causes and remedies, as Markdown.", "A field of …")]
+
+
 class ProblemKind(NamedTuple):
     """One row of the table: `status` is null for what only ends on a resource."""
 
@@ -93,12 +106,17 @@ _TABLE = (
      "该密钥无权执行此操作", "请使用权限更大的密钥。"),
     ("not-found", 404, "There is nothing here", "Check the path and the id.",
      "这里什么也没有", "请检查路径和 id。"),
+    ("key-not-found", 404, "There is no such key", "List them with GET /keys.",
+     "没有这个密钥", "请用 GET /keys 列出。"),
     ("method-not-allowed", 405, "The path has no such method", "See the Allow header.",
      "该路径不支持此方法", "请看 Allow 头。"),
     ("body-timeout", 408, "The body came too slowly", "Send at least 1 KB/s.",
      "正文发送过慢", "请至少以 1 KB/s 的速度发送。"),
     ("conflict", 409, "The resource is not in a state for this", "Fetch it and look at its status.",
      "资源当前状态不允许此操作", "请获取该资源并查看其状态。"),
+    ("last-admin-key", 409, "It is the last admin key",
+     "Make another admin key that lasts as long first.", "这是最后一个管理员密钥",
+     "请先创建另一个有效期不短于它的管理员密钥。"),
     ("body-too-large", 413, "The body is too large", "Send less, or split it.",
      "正文过大", "请减少内容或分批发送。"),
     ("unsupported-media-type", 415, "The media type is not supported",

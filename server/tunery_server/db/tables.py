@@ -242,6 +242,8 @@ keys = Table(
     Column("scope", String(16), nullable=False),  # predict < train < admin
     Column("sha256", LargeBinary(32), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),  # null: never
+    Column("last_used_at", Moment),  # to the minute
 )
 
 idempotency = Table(

@@ -12,6 +12,7 @@ from tunery_server.routes import (
     finetune,
     health,
     jobs,
+    keys,
     models,
     predict,
     problems,
@@ -37,5 +38,6 @@ def all_handlers() -> list[HTTPRouteHandler]:
         models,
         deployments,
         predict,
+        keys,
     )
     return [handler for module in modules for handler in module.HANDLERS]

@@ -8,6 +8,7 @@ from tunery.types import Deployment, DeploymentSpec, Page
 from tunery_server.answers import Wait, answer, encode, etag_of, names, watched
 from tunery_server.db.queries import deployments
 from tunery_server.engines import NEWS_PREFIX
+from tunery_server.idempotency import NO_BODY, Created, create
 from tunery_server.pagination import After, Limit, check_after, is_slug
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
@@ -49,7 +50,8 @@ async def deploy(
     async with request.services.database.write() as connection:
         await _check_match(request, connection, name)
         await find_target(connection, request.project, data.version, data.checkpoint)
-        return await _put(request, connection, name, data)
+        put = await _put(request, connection, name, data)
+    return _accept(request, put)
 
 
 @delete("/deployments/{name:str}", status_code=202, operation_id="delete_deployment")
@@ -60,15 +62,17 @@ async def remove(request: Request, name: FromPath[str]) -> Response[Deployment]:
     async with request.services.database.write() as connection:
         await _find(connection, request.project, name)
         await _check_match(request, connection, name)
-        return await _put(request, connection, name, None)
+        put = await _put(request, connection, name, None)
+    return _accept(request, put)
 
 
 @post("/deployments/{name:str}/rollback", status_code=202, operation_id="rollback_deployment")
 async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment]:
-    """Serve again what was ready here before."""
+    """Serve again what was ready here before; once per Idempotency-Key."""
     if not is_slug(name):
         raise _unknown(name)
-    async with request.services.database.write() as connection:
+
+    async def make(connection: AsyncConnection) -> Created[Deployment]:
         current = (await _find(connection, request.project, name)).desired
         target = current.version or current.checkpoint or ""
         earlier = await deployments.last_other(connection, request.project, name, target)
@@ -77,16 +81,21 @@ async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment
         await find_target(connection, request.project, earlier.version, earlier.checkpoint)
         return await _put(request, connection, name, earlier)
 
+    return await create(request, Deployment, make, body_sha256=NO_BODY)
+
 
 async def _put(
     request: Request, connection: AsyncConnection, name: str, desired: DeploymentSpec | None
-) -> Response[Deployment]:
+) -> Created[Deployment]:
     await deployments.put(connection, request.project, name, desired)
     deployment = await _find(connection, request.project, name)
-    await connection.commit()
+    etag = etag_of(encode(deployment))
+    return Created(content=deployment, status=202, location=f"/deployments/{name}", etag=etag)
+
+
+def _accept(request: Request, put: Created[Deployment]) -> Response[Deployment]:
     request.services.news.wake()
-    headers = {"ETag": etag_of(encode(deployment)), "Location": f"/deployments/{name}"}
-    return answer(deployment, status=202, headers=headers)
+    return answer(put.content, status=put.status, headers=put.headers)
 
 
 async def _check_match(request: Request, connection: AsyncConnection, name: str) -> None:

@@ -10,8 +10,8 @@ from litestar import Response, get
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from tunery.types import Checkpoint, CheckpointList, Event, EventList, LogText, MetricList
-from tunery_server.answers import Wait, answer, encode
+from tunery.types import Checkpoint, CheckpointList, Event, EventList, Job, LogText, MetricList
+from tunery_server.answers import Wait, answer, encode, from_bytes
 from tunery_server.db.queries import checkpoints, jobs
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
@@ -23,6 +23,7 @@ _RETRY_MS = 2000
 _PAGE = 500  # events that a stream reads at once
 _LOG_BYTES = 1 << 20  # the end of a log that is searched for lines
 _MAX_SEQ = 2**53
+_MAX_SEQ_DIGITS = len(str(_MAX_SEQ))
 
 
 @get("/jobs/{job_id:str}/events", operation_id="list_events", opt={"event_stream": True})
@@ -34,9 +35,9 @@ async def events(
     wait: Wait = 0,
 ) -> Response[EventList] | Stream:
     """Return the events of a job after a seq, oldest first; or stream them, as Accept says."""
-    await find(request, job_id)
+    job = await find(request, job_id)
     if "text/event-stream" in request.headers.get("accept", ""):
-        return _stream(request, job_id, after)
+        return await _stream(request, job, after)
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     with request.services.news.watching(job_id) as watch:
@@ -79,16 +80,23 @@ async def list_checkpoints(request: Request, job_id: FromPath[str]) -> Response[
     return answer(CheckpointList(data=found))
 
 
-def _stream(request: Request, job_id: str, after: int) -> Stream:
+async def _stream(request: Request, job: Job, after: int) -> Response[EventList] | Stream:
     last_id = request.headers.get("last-event-id")
     if last_id is not None:
-        if not last_id.isascii() or not last_id.isdecimal() or int(last_id[:17]) > _MAX_SEQ:
+        if not (last_id.isascii() and last_id.isdecimal() and len(last_id) <= _MAX_SEQ_DIGITS):
             raise Refusal("invalid-after", f"Last-Event-ID is {quote(last_id)}")
-        after = int(last_id[:17])
+        after = int(last_id)
+    if job.terminal:
+        async with request.services.database.read() as connection:
+            left = await jobs.events(connection, job.id, after=after, limit=1)
+        if not left.data:
+            # Browsers come back when a stream has ended; this one would never end again, and 204
+            # tells them to stay away. Source: HTML Standard, Server-sent events, Introduction.
+            return from_bytes(b"", EventList, status=204)
     if request.services.streams >= MAX_STREAMS:
         raise Refusal("too-many-streams", f"{MAX_STREAMS} streams are open")
     return Stream(
-        _frames(request, job_id, after),
+        _frames(request, job.id, after),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -5,6 +5,7 @@ from litestar import Response, get
 from tunery import __version__
 from tunery.types import Live, Ready
 from tunery_server.answers import answer
+from tunery_server.db.columns import now, stamp
 from tunery_server.db.queries import deployments
 from tunery_server.problems import Refusal
 from tunery_server.requests import Request
@@ -15,7 +16,7 @@ DEFAULT_PROJECT = "default/"
 @get("/health/live", operation_id="live", opt={"public": True})
 async def live() -> Response[Live]:
     """Say that this process answers."""
-    return answer(Live(version=__version__))
+    return answer(Live(version=__version__, time=stamp(now())))
 
 
 @get("/health/ready", operation_id="ready", opt={"public": True})

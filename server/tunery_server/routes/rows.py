@@ -1,4 +1,4 @@
-"""Rows of a dataset: as they were ingested, and as a base model would see them.
+"""Rows of a dataset: as ingested, as a base model would see them, and what changed in them.
 
 The reader opens Parquet and knows tokenizers; this process does neither.
 """
@@ -6,16 +6,23 @@ The reader opens Parquet and knows tokenizers; this process does neither.
 from typing import Annotated, Any
 
 from litestar import Response, get
-from litestar.params import FromPath, FromQuery, Parameter
+from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from sqlalchemy import Row as DatabaseRow
 
-from tunery.types import Preview, RowPage, Split
+from tunery.types import DatasetDiff, Preview, RowPage, Split
 from tunery_server.answers import answer
 from tunery_server.pagination import After, Limit
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import row_or_404
-from tunery_trainer.protocol.wire import Previewed, PreviewTexts, ReadRows, RowsRead
+from tunery_trainer.protocol.wire import (
+    DiffDatasets,
+    Diffed,
+    Previewed,
+    PreviewTexts,
+    ReadRows,
+    RowsRead,
+)
 
 PREVIEW_ROWS = 20
 DEFAULT_MAX_LENGTH = 128  # tokens
@@ -71,6 +78,31 @@ async def preview(
     return answer(reply.preview)
 
 
+@get("/datasets/{dataset_id:str}/diff", operation_id="diff_datasets")
+async def diff(
+    request: Request,
+    dataset_id: FromPath[str],
+    earlier_id: Annotated[str, QueryParameter(name="from", description="The earlier dataset.")],
+) -> Response[DatasetDiff]:
+    """Return what changed from another dataset to this one, such as its parent."""
+    earlier, later = await _ready(request, earlier_id), await _ready(request, dataset_id)
+    earlier_folder = await request.services.artifacts.fetch(earlier.artifact)
+    folder = await request.services.artifacts.fetch(later.artifact)
+
+    def ask(number: int) -> DiffDatasets:
+        return DiffDatasets(
+            id=number,
+            before=earlier_id,
+            after=dataset_id,
+            before_dir=str(earlier_folder),
+            after_dir=str(folder),
+        )
+
+    reply = await request.services.engines.ask_reader(ask)
+    assert isinstance(reply, Diffed)
+    return answer(reply.diff)
+
+
 async def _ready(request: Request, dataset_id: str) -> DatabaseRow[Any]:
     row = await row_or_404(request, dataset_id)
     if row.status != "ready":
@@ -92,4 +124,4 @@ async def _read(
     return reply
 
 
-HANDLERS = [list_rows, preview]
+HANDLERS = [list_rows, preview, diff]

@@ -1,7 +1,8 @@
 """Events: what a child says, one JSON object a line on its private copy of stdout.
 
 The last event of a job's child is Ingested, Rejected, Finetuned, Evaluated, Interrupted or Failed;
-a child that exits without one has died. Paths are relative to the spec's `work_dir`.
+a child that exits without one has died. That of a check is Checked or Failed. Paths are relative to
+the spec's `work_dir`.
 """
 
 import math
@@ -18,6 +19,7 @@ from tunery.types import (
     NonFinite,
     Parity,
     Progress,
+    Report,
     Resolved,
 )
 
@@ -96,6 +98,15 @@ class Rejected(ChildEvent, kw_only=True, frozen=True, tag="rejected"):
     warnings: int
 
 
+class Checked(ChildEvent, kw_only=True, frozen=True, tag="checked"):
+    """What an ingest would say; where it would reject, `splits` and `fingerprint` are null."""
+
+    report: Report
+    rejected: ErrorInfo | None
+    splits: dict[str, int] | None
+    fingerprint: str | None
+
+
 class Finetuned(ChildEvent, kw_only=True, frozen=True, tag="finetuned"):
     """The version stands at `path`: the best checkpoint's model and its exports, manifest."""
 
@@ -141,6 +152,7 @@ AnyEvent = (
     | CheckpointSaved
     | Ingested
     | Rejected
+    | Checked
     | Finetuned
     | Evaluated
     | Interrupted

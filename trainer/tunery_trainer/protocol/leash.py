@@ -16,15 +16,15 @@ PARENT_VARIABLE = "TUNERY_PARENT_PID"  # set by the supervisor; absent when run 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its supervisor dies; exit if it already has.
+def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
+    """Ask the kernel to end this process when its supervisor dies; exit if it already has.
 
     The pid is passed by the parent: read here it might already be the reaper's.
     """
     expected = os.environ.get(PARENT_VARIABLE)
     if expected is None:
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, how, 0, 0, 0)
     if os.getppid() != int(expected):
         os._exit(1)
 
@@ -32,6 +32,11 @@ def die_with_parent() -> None:
 def supervised() -> bool:
     """Return whether a supervisor has started this process, and takes what it makes."""
     return PARENT_VARIABLE in os.environ
+
+
+def environment_of_child() -> dict[str, str]:
+    """Return the environment in which a child of this process dies with it."""
+    return {**os.environ, PARENT_VARIABLE: str(os.getpid())}
 
 
 class Leash:

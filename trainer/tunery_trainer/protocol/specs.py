@@ -3,6 +3,8 @@
 A child reads what its spec names and writes below its `work_dir`, nothing else (see confine.py).
 """
 
+from typing import Annotated
+
 import msgspec
 
 from tunery.types import Checkpoints, Columns, Hyperparameters, Policies, Resolved, SplitSpec, Task
@@ -89,6 +91,18 @@ class ReaderRun(Spec, kw_only=True, frozen=True, tag="reader"):
     socket: str
     base_models: dict[str, str]  # directory by id
     reads: list[str]  # directories of datasets
+
+
+class CheckRun(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind", tag="check"):
+    """Asks what an ingest would say of files that lie on this machine; null means the default.
+
+    No spec of a child: `check` makes the ingest's from it, with a work directory of its own.
+    """
+
+    files: Annotated[list[SourceFile], msgspec.Meta(min_length=1)]
+    columns: Columns | None = None
+    split: SplitSpec | None = None
+    policies: Policies | None = None
 
 
 AnyRun = IngestRun | FinetuneRun | EvaluateRun | EngineRun | ReaderRun

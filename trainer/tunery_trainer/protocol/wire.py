@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tunery.types import Prediction, Preview, Row
+from tunery.types import DatasetDiff, Prediction, Preview, Row
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
@@ -66,6 +66,15 @@ class ReadRows(Message, kw_only=True, frozen=True, tag="read_rows"):
     path: str
     offset: int
     limit: int
+
+
+class DiffDatasets(Message, kw_only=True, frozen=True, tag="diff"):
+    """To the reader: compare two datasets, row by row."""
+
+    before: str  # how the answer names it
+    after: str
+    before_dir: str
+    after_dir: str
 
 
 class Reply(msgspec.Struct, kw_only=True, frozen=True, tag_field="type"):
@@ -130,8 +139,17 @@ class RowsRead(Reply, kw_only=True, frozen=True, tag="rows_read"):
     has_more: bool
 
 
-AnyMessage = Load | Predict | Cancel | Retire | Ping | PreviewTexts | ReadRows
-AnyReply = Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed | RowsRead
+class Diffed(Reply, kw_only=True, frozen=True, tag="diffed"):
+    """What changed between two datasets."""
+
+    diff: DatasetDiff
+
+
+AnyQuestion = PreviewTexts | ReadRows | DiffDatasets  # to the reader
+AnyMessage = Load | Predict | Cancel | Retire | Ping | AnyQuestion
+AnyReply = (
+    Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed | RowsRead | Diffed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _messages: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)

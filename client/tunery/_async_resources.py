@@ -1,0 +1,647 @@
+"""The namespaces of `AsyncClient`: what `_resources` says, with await; a test compares the two."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from tunery import _calls as calls
+from tunery._callers import AsyncCaller, AsyncPages
+from tunery._inputs import (
+    dataset_spec,
+    finetune_spec,
+    id_of,
+    is_file_id,
+    the_sources,
+    version_of,
+)
+from tunery._progress import JobProgress
+from tunery._uploads import FileBody, OnProgress, Source, media_type_of, name_of, stem_of
+from tunery._watching import Patience
+from tunery.errors import (
+    JobCancelled,
+    NotFound,
+    TuneryError,
+    dataset_rejected,
+    deployment_failed,
+    job_failed,
+)
+from tunery.types import (
+    BaseModel,
+    Checkpoint,
+    Checkpoints,
+    Columns,
+    Dataset,
+    DatasetDiff,
+    Deployment,
+    DeploymentSpec,
+    EvaluateSpec,
+    Evaluation,
+    Event,
+    File,
+    Hyperparameters,
+    JobKind,
+    JobStatus,
+    Key,
+    KeySpec,
+    LogText,
+    MetricPoint,
+    Model,
+    ModelVersion,
+    NewKey,
+    Policies,
+    Preview,
+    Report,
+    Row,
+    RuntimeName,
+    Split,
+    SplitSpec,
+)
+from tunery.types import Job as JobState
+from tunery.types.keys import Scope
+
+Shown = TypeVar("Shown")
+PAGE = 100  # items of a page; the service gives no more at once
+
+
+class AsyncJob(JobState, kw_only=True, frozen=True, dict=True):
+    """A job of the contract that can be waited for: it knows the client it came from."""
+
+    async def wait(
+        self,
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_update: Callable[[JobState], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        check: bool = True,
+    ) -> "AsyncJob":
+        """Wait for the end and return the job as it is then; see `AsyncJobs.wait`."""
+        return await self._jobs.wait(
+            self,
+            timeout=timeout,
+            progress=progress,
+            on_update=on_update,
+            on_event=on_event,
+            check=check,
+        )
+
+    def events(self, *, after: int = 0, timeout: float | None = None) -> AsyncIterator[Event]:
+        """Yield what happens to the job; see `AsyncJobs.events`."""
+        return self._jobs.events(self, after=after, timeout=timeout)
+
+    async def refresh(self) -> "AsyncJob":
+        """Return the job as it is now."""
+        return await self._jobs.get(self.id)
+
+    async def cancel(self) -> "AsyncJob":
+        """Cancel the job; one that has ended stays as it is."""
+        return await self._jobs.cancel(self)
+
+    async def pause(self) -> "AsyncJob":
+        """Pause the fine-tune at its next step."""
+        return await self._jobs.pause(self)
+
+    async def resume(self) -> "AsyncJob":
+        """Queue the paused fine-tune again."""
+        return await self._jobs.resume(self)
+
+    async def logs(self, *, tail: int = 200) -> LogText:
+        """Return the last lines of the job's log."""
+        return await self._jobs.logs(self, tail=tail)
+
+    async def metrics(self) -> Sequence[MetricPoint]:
+        """Return the job's metrics, by step."""
+        return await self._jobs.metrics(self)
+
+    async def checkpoints(self) -> Sequence[Checkpoint]:
+        """Return the job's checkpoints that are still kept, newest first."""
+        return await self._jobs.checkpoints(self)
+
+    @property
+    def _jobs(self) -> "AsyncJobs":
+        jobs = vars(self).get("jobs")
+        if not isinstance(jobs, AsyncJobs):
+            raise TuneryError(f"{self.id} was copied and knows no client; use client.jobs.get()")
+        return jobs
+
+
+class AsyncFiles:
+    """Uploaded files: `client.files`."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def upload(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        media_type: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> File:
+        """Upload a path, bytes or an open binary file, in pieces; what arrived is checked.
+
+        Raises:
+            OSError: the file can't be read.
+            ValueError: the name does not say the media type, and `media_type` is not given.
+        """
+        called = name or name_of(source)
+        body = FileBody(source, on_progress)
+        call = calls.upload_file(body, name=called, media_type=media_type or media_type_of(called))
+        file = await self._caller.send(call)
+        body.check(file)
+        return file
+
+    async def get(self, file: str | File) -> File:
+        """Return a file's description."""
+        return await self._caller.send(calls.get_file(id_of(file)))
+
+    async def delete(self, file: str | File) -> None:
+        """Delete a file; datasets that were made from it stay."""
+        await self._caller.send(calls.delete_file(id_of(file)))
+
+
+class AsyncDatasets:
+    """Datasets: `client.datasets`."""
+
+    def __init__(self, caller: AsyncCaller, files: AsyncFiles) -> None:
+        self._caller = caller
+        self._files = files
+
+    async def create(
+        self,
+        file: Source | File | None = None,
+        *,
+        train: Source | File | None = None,
+        validation: Source | File | None = None,
+        test: Source | File | None = None,
+        name: str | None = None,
+        columns: Columns | None = None,
+        split: SplitSpec | None = None,
+        policies: Policies | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Dataset:
+        """Register one file that is split, or a file per split; upload what is no file id yet.
+
+        Returns when the dataset is ready; with `wait=False` while it is validated.
+
+        Raises:
+            DatasetRejected: the file is not acceptable; the error holds its report.
+        """
+        sources: dict[str, Source | File] = the_sources(file, train, validation, test)
+        called = name or stem_of(next(iter(sources.values())))
+        ids = {split: await self._uploaded(each, on_progress) for split, each in sources.items()}
+        spec = dataset_spec(called, ids, columns=columns, split=split, policies=policies)
+        dataset = await self._caller.send(calls.create_dataset(spec))
+        return await self.wait(dataset, timeout=timeout) if wait else dataset
+
+    async def wait(self, dataset: str | Dataset, *, timeout: float | None = None) -> Dataset:
+        """Wait until a dataset is ready and return it.
+
+        Raises:
+            DatasetRejected: it is not acceptable; the error holds its report.
+            TimedOut: it is still validated after `timeout` seconds.
+        """
+        dataset_id = id_of(dataset)
+        patience = Patience(dataset_id, timeout)
+        async for seen in self._caller.updates(calls.get_dataset(dataset_id), patience):
+            if seen.status == "ready":
+                return seen
+            if seen.status == "rejected":
+                raise dataset_rejected(seen, await self._report_or_none(dataset_id))
+        raise AssertionError("updates never end")
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        after: str | None = None,
+    ) -> AsyncPages[Dataset]:
+        """Iterate over datasets, newest first."""
+        return AsyncPages(
+            lambda last: self._caller.send(
+                calls.list_datasets(limit=PAGE, after=last or after, status=status, name=name)
+            )
+        )
+
+    async def get(self, dataset: str | Dataset) -> Dataset:
+        """Return a dataset as it is now."""
+        return await self._caller.send(calls.get_dataset(id_of(dataset)))
+
+    async def delete(self, dataset: str | Dataset) -> None:
+        """Delete a dataset; models that were trained on it stay."""
+        await self._caller.send(calls.delete_dataset(id_of(dataset)))
+
+    async def report(self, dataset: str | Dataset) -> Report:
+        """Return everything that was found in a dataset, also in a rejected one."""
+        return await self._caller.send(calls.get_report(id_of(dataset)))
+
+    def rows(self, dataset: str | Dataset, *, split: Split = "train") -> AsyncPages[Row]:
+        """Iterate over the rows of a split, in file order."""
+        dataset_id = id_of(dataset)
+        return AsyncPages(
+            lambda last: self._caller.send(
+                calls.list_rows(dataset_id, split=split, limit=PAGE, after=last)
+            )
+        )
+
+    async def preview(
+        self,
+        dataset: str | Dataset,
+        *,
+        base_model: str = "minilm-l6",
+        max_length: int | None = None,
+    ) -> Preview:
+        """Return the first training rows as a base model would see them."""
+        call = calls.preview_dataset(id_of(dataset), base_model=base_model, max_length=max_length)
+        return await self._caller.send(call)
+
+    async def diff(self, dataset: str | Dataset, *, since: str | Dataset) -> DatasetDiff:
+        """Return what changed in a dataset since another one."""
+        return await self._caller.send(calls.diff_datasets(id_of(dataset), since=id_of(since)))
+
+    async def _uploaded(self, source: Source | File, on_progress: OnProgress | None) -> str:
+        if isinstance(source, File):
+            return source.id
+        if isinstance(source, str) and is_file_id(source):
+            return source
+        return (await self._files.upload(source, on_progress=on_progress)).id
+
+    async def _report_or_none(self, dataset_id: str) -> Report | None:
+        try:
+            return await self.report(dataset_id)
+        except NotFound:
+            return None
+
+
+class AsyncJobs:
+    """Everything that takes time: `client.jobs`."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    def list(
+        self,
+        *,
+        status: JobStatus | None = None,
+        kind: JobKind | None = None,
+        dataset: str | Dataset | None = None,
+        after: str | None = None,
+    ) -> AsyncPages[JobState]:
+        """Iterate over jobs, newest first."""
+        of = None if dataset is None else id_of(dataset)
+        return AsyncPages(
+            lambda last: self._caller.send(
+                calls.list_jobs(
+                    limit=PAGE, after=last or after, status=status, kind=kind, dataset=of
+                )
+            )
+        )
+
+    async def get(self, job: str | JobState) -> AsyncJob:
+        """Return a job as it is now."""
+        return self.bound(await self._caller.send(calls.get_job(id_of(job))))
+
+    async def wait(
+        self,
+        job: str | JobState,
+        *,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_update: Callable[[JobState], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        check: bool = True,
+    ) -> AsyncJob:
+        """Wait for a job's end, through lost connections and restarts of the service.
+
+        `progress` draws it in the terminal. `on_update` is called with the job at each change,
+        `on_event` with each event, in order. With `check=False` a job that failed or was
+        cancelled is returned like any other.
+
+        Raises:
+            JobFailed: it failed; the error holds the reason and the end of the log.
+            JobCancelled: it was cancelled.
+            TimedOut: it has not ended after `timeout` seconds; it goes on.
+        """
+        job_id = id_of(job)
+        if progress:
+            with JobProgress() as shown:
+                ended = await self._follow(
+                    job_id,
+                    timeout,
+                    on_update=_both(shown.update, on_update),
+                    on_event=_both(shown.event, on_event),
+                )
+        else:
+            ended = await self._follow(job_id, timeout, on_update=on_update, on_event=on_event)
+        if check and ended.status == "failed":
+            raise job_failed(ended)
+        if check and ended.status == "cancelled":
+            raise JobCancelled(f"{job_id} was cancelled", job=ended)
+        return ended
+
+    def events(
+        self, job: str | JobState, *, after: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[Event]:
+        """Yield a job's events until its end, each once and in order.
+
+        Goes on after a lost connection and a restart of the service where it was.
+
+        Raises:
+            TimedOut: the job has not ended after `timeout` seconds.
+        """
+        job_id = id_of(job)
+        return self._caller.events(job_id, after, Patience(job_id, timeout))
+
+    async def cancel(self, job: str | JobState) -> AsyncJob:
+        """Cancel a job; one that has ended stays as it is."""
+        return self.bound(await self._caller.send(calls.cancel_job(id_of(job))))
+
+    async def pause(self, job: str | JobState) -> AsyncJob:
+        """Pause a running fine-tune at its next step; it gives its device back."""
+        return self.bound(await self._caller.send(calls.pause_job(id_of(job))))
+
+    async def resume(self, job: str | JobState) -> AsyncJob:
+        """Queue a paused fine-tune again; it goes on from its last checkpoint."""
+        return self.bound(await self._caller.send(calls.resume_job(id_of(job))))
+
+    async def logs(self, job: str | JobState, *, tail: int = 200) -> LogText:
+        """Return the last lines that the last attempt has logged."""
+        return await self._caller.send(calls.get_logs(id_of(job), tail=tail))
+
+    async def metrics(self, job: str | JobState) -> Sequence[MetricPoint]:
+        """Return a job's metrics, by step."""
+        return (await self._caller.send(calls.get_metrics(id_of(job)))).data
+
+    async def checkpoints(self, job: str | JobState) -> Sequence[Checkpoint]:
+        """Return a job's checkpoints that are still kept, newest first."""
+        return (await self._caller.send(calls.list_checkpoints(id_of(job)))).data
+
+    def bound(self, state: JobState) -> AsyncJob:
+        """Return a job that knows this client."""
+        job = AsyncJob(**msgspec.structs.asdict(state))
+        vars(job)["jobs"] = self
+        return job
+
+    async def _follow(
+        self,
+        job_id: str,
+        timeout: float | None,
+        *,
+        on_update: Callable[[JobState], None] | None,
+        on_event: Callable[[Event], None] | None,
+    ) -> AsyncJob:
+        patience = Patience(job_id, timeout)
+        last_seq = 0
+        async for state in self._caller.updates(calls.get_job(job_id), patience):
+            if on_event is not None:
+                async for event in self._events_so_far(job_id, last_seq):
+                    last_seq = event.seq
+                    on_event(event)
+            if on_update is not None:
+                on_update(state)
+            if state.terminal:
+                return self.bound(state)
+        raise AssertionError("updates never end")
+
+    async def _events_so_far(self, job_id: str, after: int) -> AsyncIterator[Event]:
+        page = await self._caller.send(calls.list_events(job_id, after=after))
+        for event in page.data:
+            yield event
+        while page.has_more:
+            page = await self._caller.send(calls.list_events(job_id, after=page.last_seq))
+            for event in page.data:
+                yield event
+
+
+class AsyncFinetune:
+    """Fine-tunes: `client.finetune(dataset, model="intent")` starts one."""
+
+    def __init__(self, caller: AsyncCaller, jobs: AsyncJobs) -> None:
+        self._caller = caller
+        self._jobs = jobs
+
+    async def __call__(
+        self,
+        dataset: str | Dataset,
+        *,
+        model: str,
+        base_model: str = "minilm-l6",
+        hyperparameters: Hyperparameters | None = None,
+        checkpoints: Checkpoints | None = None,
+        priority: int = 50,
+        evaluate: bool = True,
+        deploy: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncJob:
+        """Queue a fine-tune and return its job; on success it registers a version of `model`.
+
+        `evaluate` reads the test split afterwards; `deploy` names what then serves the version.
+        A program that may be started twice passes its own `idempotency_key`.
+        """
+        spec = finetune_spec(
+            dataset,
+            model=model,
+            base_model=base_model,
+            hyperparameters=hyperparameters,
+            checkpoints=checkpoints,
+            priority=priority,
+            evaluate=evaluate,
+            deploy=deploy,
+            metadata=metadata,
+        )
+        return self._jobs.bound(await self._caller.send(calls.finetune(spec), key=idempotency_key))
+
+
+class AsyncEvaluations:
+    """Evaluations: `client.evaluations`."""
+
+    def __init__(self, caller: AsyncCaller, jobs: AsyncJobs) -> None:
+        self._caller = caller
+        self._jobs = jobs
+
+    async def create(
+        self,
+        version: str | ModelVersion | None = None,
+        *,
+        dataset: str | Dataset,
+        checkpoint: str | None = None,
+        split: Split = "test",
+        allow_train: bool = False,
+        idempotency_key: str | None = None,
+    ) -> AsyncJob:
+        """Queue an evaluation of a version, or of a checkpoint, and return its job."""
+        spec = EvaluateSpec(
+            version=None if version is None else version_of(version),
+            checkpoint=checkpoint,
+            dataset=id_of(dataset),
+            split=split,
+            allow_train=allow_train,
+        )
+        return self._jobs.bound(await self._caller.send(calls.evaluate(spec), key=idempotency_key))
+
+    async def of(self, job: str | JobState, *, timeout: float | None = None) -> Evaluation:
+        """Return what an evaluate job found, or what followed a fine-tune; waits for it.
+
+        Raises:
+            JobFailed, JobCancelled, TimedOut: see `AsyncJobs.wait`.
+            NotFound: the job leads to no evaluation.
+        """
+        ended = await self._jobs.wait(job, timeout=timeout)
+        if ended.result is not None and ended.result.evaluate_job is not None:
+            ended = await self._jobs.wait(ended.result.evaluate_job, timeout=timeout)
+        if ended.result is None or ended.result.evaluation is None:
+            raise NotFound(f"{ended.id} leads to no evaluation", code="evaluation-not-found")
+        return await self.get(ended.result.evaluation)
+
+    def list(
+        self,
+        *,
+        dataset: str | Dataset | None = None,
+        version: str | ModelVersion | None = None,
+        after: str | None = None,
+    ) -> AsyncPages[Evaluation]:
+        """Iterate over evaluations, newest first."""
+        on = None if dataset is None else id_of(dataset)
+        of = None if version is None else version_of(version)
+        return AsyncPages(
+            lambda last: self._caller.send(
+                calls.list_evaluations(limit=PAGE, after=last or after, dataset=on, version=of)
+            )
+        )
+
+    async def get(self, evaluation: str | Evaluation) -> Evaluation:
+        """Return an evaluation."""
+        return await self._caller.send(calls.get_evaluation(id_of(evaluation)))
+
+
+class AsyncModels:
+    """Models and their versions: `client.models`."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    def list(self, *, after: str | None = None) -> AsyncPages[Model]:
+        """Iterate over models, by name."""
+        return AsyncPages(
+            lambda last: self._caller.send(calls.list_models(limit=PAGE, after=last or after))
+        )
+
+    async def get(self, name: str) -> Model:
+        """Return a model and its newest version."""
+        return await self._caller.send(calls.get_model(name))
+
+    async def version(self, version: str | ModelVersion) -> ModelVersion:
+        """Return a version, such as `intent/3`, with its whole lineage."""
+        return await self._caller.send(calls.get_model_version(version_of(version)))
+
+    async def base_models(self) -> Sequence[BaseModel]:
+        """Return what may be fine-tuned."""
+        return (await self._caller.send(calls.list_base_models())).data
+
+
+class AsyncDeployments:
+    """Names that answer predictions: `client.deployments`."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    async def deploy(
+        self,
+        name: str,
+        version: str | ModelVersion | None = None,
+        *,
+        checkpoint: str | None = None,
+        replicas: int | None = None,
+        runtime: RuntimeName | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+    ) -> Deployment:
+        """Let a name serve a version, or a checkpoint; what serves until then drops no request.
+
+        Raises:
+            DeploymentFailed: it does not serve it; what served before serves on.
+            TimedOut: it is still loading after `timeout` seconds.
+        """
+        spec = DeploymentSpec(
+            version=None if version is None else version_of(version),
+            checkpoint=checkpoint,
+            replicas=replicas or "auto",
+            runtime=runtime or "auto",
+        )
+        deployment = await self._caller.send(calls.put_deployment(name, spec))
+        return await self.wait(deployment, timeout=timeout) if wait else deployment
+
+    async def rollback(
+        self, name: str, *, wait: bool = True, timeout: float | None = None
+    ) -> Deployment:
+        """Serve again what was ready here before. Raises like `deploy`."""
+        deployment = await self._caller.send(calls.rollback_deployment(name))
+        return await self.wait(deployment, timeout=timeout) if wait else deployment
+
+    async def wait(
+        self, deployment: str | Deployment, *, timeout: float | None = None
+    ) -> Deployment:
+        """Wait until a deployment serves what was asked for last. Raises like `deploy`."""
+        name = deployment if isinstance(deployment, str) else deployment.name
+        patience = Patience(name, timeout)
+        async for seen in self._caller.updates(calls.get_deployment(name), patience):
+            if seen.status in ("failed", "degraded"):
+                raise deployment_failed(seen)
+            if seen.status in ("ready", "stopped"):
+                return seen
+        raise AssertionError("updates never end")
+
+    def list(self, *, after: str | None = None) -> AsyncPages[Deployment]:
+        """Iterate over deployments, by name, without their histories."""
+        return AsyncPages(
+            lambda last: self._caller.send(calls.list_deployments(limit=PAGE, after=last or after))
+        )
+
+    async def get(self, name: str) -> Deployment:
+        """Return a deployment as it is now, with its history."""
+        return await self._caller.send(calls.get_deployment(name))
+
+    async def delete(self, name: str) -> Deployment:
+        """Stop serving under a name; its history stays."""
+        return await self._caller.send(calls.delete_deployment(name))
+
+
+class AsyncKeys:
+    """API keys: `client.keys`."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self._caller = caller
+
+    def list(self, *, after: str | None = None) -> AsyncPages[Key]:
+        """Iterate over the keys, newest first; their secrets are not among what is shown."""
+        return AsyncPages(
+            lambda last: self._caller.send(calls.list_keys(limit=PAGE, after=last or after))
+        )
+
+    async def create(
+        self, name: str, *, scope: Scope = "predict", expires_in_days: int | None = None
+    ) -> NewKey:
+        """Make a key; its secret is shown here and never again."""
+        spec = KeySpec(name=name, scope=scope, expires_in_days=expires_in_days)
+        return await self._caller.send(calls.create_key(spec))
+
+    async def delete(self, key: str | Key) -> None:
+        """Delete a key; it is refused everywhere within a second."""
+        await self._caller.send(calls.delete_key(id_of(key)))
+
+
+def _both(
+    first: Callable[[Shown], None], second: Callable[[Shown], None] | None
+) -> Callable[[Shown], None]:
+    def call(shown: Shown) -> None:
+        first(shown)
+        if second is not None:
+            second(shown)
+
+    return call

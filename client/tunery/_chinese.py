@@ -1,0 +1,358 @@
+"""Chinese: each message of the SDK's progress display and of the command line, by its English."""
+
+CHINESE: dict[str, str] = {
+    # Help
+    "Usage: ": "用法：",
+    "Options": "选项",
+    "Commands": "命令",
+    "Show this message and exit.": "显示本帮助并退出。",
+    "Show the version and exit.": "显示版本并退出。",
+    "Fine-tune a transformer over HTTP, prove it, hot-load it, serve it.": (
+        "通过 HTTP 微调 Transformer，评估、热加载并提供服务。"
+    ),
+    "Print JSON on stdout.": "在标准输出打印 JSON。",
+    "Where the service is (TUNERY_URL).": "服务地址（TUNERY_URL）。",
+    "Start the service.": "启动服务。",
+    "Start the service. `tunery serve --help` lists its settings.": (
+        "启动服务。`tunery serve --help` 列出全部设置。"
+    ),
+    "Register datasets, check files, see what was found in them.": (
+        "注册数据集，检查文件，查看检查结果。"
+    ),
+    "Upload FILE and register it; prints what was found in it.": (
+        "上传并注册 FILE，打印检查结果。"
+    ),
+    "The training rows, instead of FILE.": "训练数据，代替 FILE。",
+    "The validation rows.": "验证数据。",
+    "The test rows.": "测试数据。",
+    "The column of the texts; guessed.": "文本列；默认自动判断。",
+    "The column of the labels; guessed.": "标签列；默认自动判断。",
+    "Variants of one label.": "同一标签的不同写法。",
+    "Rows that repeat another.": "重复的行。",
+    "One text under several labels.": "同一文本有多个标签。",
+    "Training texts that test has, too.": "测试集中也有的训练文本。",
+    "Rows without a text.": "没有文本的行。",
+    "Name of the dataset; else the file's. The same again is a version.": (
+        "数据集名称；默认取文件名。同名再次注册即为新版本。"
+    ),
+    "Return while the file is validated.": "不等待校验完成。",
+    "Check FILE on this machine, without a service; needs the trainer installed.": (
+        "在本机检查 FILE，不需要服务；需要安装 trainer。"
+    ),
+    "List datasets, newest first.": "列出数据集，最新的在前。",
+    "Only so.": "只列出该状态。",
+    "Only versions of this one.": "只列出该数据集的版本。",
+    "At most.": "最多条数。",
+    "Show DATASET, an id or a name.": "显示 DATASET（id 或名称）。",
+    "Show everything that was found in DATASET.": "显示 DATASET 的全部检查结果。",
+    "Show what changed in DATASET against the one named SINCE.": (
+        "显示 DATASET 相对于 SINCE 的变化。"
+    ),
+    "Fine-tune on DATASET, an id or a name.": "用 DATASET（id 或名称）微调。",
+    "Fine-tune on DATASET, an id or a name. Watches it; Ctrl-C leaves it running.": (
+        "用 DATASET（id 或名称）微调并跟踪进度；按 Ctrl-C 后任务继续运行。"
+    ),
+    "Name of the model that gets a new version.": "得到新版本的模型名称。",
+    "What is fine-tuned.": "要微调的基础模型。",
+    "Passes over the training split.": "遍历训练集的次数。",
+    "Peak of the schedule.": "学习率峰值。",
+    "Examples of one optimizer step.": "每个优化步的样本数。",
+    "Optimizer steps, instead of epochs.": "优化步数，代替轮数。",
+    "End the run in time; the best checkpoint is kept.": "限定时间；保留最好的检查点。",
+    "Tokens of a text.": "每条文本的词元数。",
+    "Of everything random.": "随机种子。",
+    "Any hyperparameter.": "任意超参数。",
+    "Deploy the new version under this name.": "以此名称部署新版本。",
+    "Leave the test split unread.": "不读取测试集。",
+    "Higher goes first.": "数值高的先运行。",
+    "Return at once, without watching.": "立即返回，不跟踪进度。",
+    "See what runs, watch it, stop it.": "查看、跟踪和停止任务。",
+    "List jobs, newest first.": "列出任务，最新的在前。",
+    "Only of this kind.": "只列出该类任务。",
+    "Show a job: where it is, what it was told, what became of it.": (
+        "显示任务：进度、参数和结果。"
+    ),
+    "Follow a job to its end.": "跟踪任务直到结束。",
+    "Follow a job to its end. Ctrl-C leaves it running.": (
+        "跟踪任务直到结束；按 Ctrl-C 后任务继续运行。"
+    ),
+    "Print the end of a job's log.": "打印任务日志的末尾。",
+    "Lines from the end.": "末尾行数。",
+    "Cancel a job; one that has ended stays as it is.": "取消任务；已结束的任务不变。",
+    "Pause a fine-tune at its next step; it gives its device back.": (
+        "在下一步暂停微调并释放设备。"
+    ),
+    "Queue a paused fine-tune again; it goes on from its last checkpoint.": (
+        "让已暂停的微调重新排队，从最后一个检查点继续。"
+    ),
+    "Evaluate a version on a dataset.": "在数据集上评估一个版本。",
+    "Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id.": (
+        "在数据集上评估一个版本。VERSION 形如 intent/3，或检查点 id。"
+    ),
+    "Its id or name.": "数据集的 id 或名称。",
+    "Which rows.": "哪个划分。",
+    "List models.": "列出模型。",
+    "List models. With NAME, a model or a version such as intent/3, show that one.": (
+        "列出模型。给出 NAME（模型或形如 intent/3 的版本）则显示它。"
+    ),
+    "Let NAME serve a version.": "让 NAME 服务某个版本。",
+    (
+        "Let NAME serve a version. VERSION is one such as intent/3, or a checkpoint's id. "
+        "What serves until then goes on until the new one is ready; no request is dropped."
+    ): (
+        "让 NAME 服务某个版本。VERSION 形如 intent/3，或检查点 id。"
+        "新版本就绪之前旧版本继续服务，不丢失任何请求。"
+    ),
+    "Engine processes.": "引擎进程数。",
+    "Return while it is loading.": "不等待加载完成。",
+    "Let NAME serve again what was ready there before.": "让 NAME 恢复之前的版本。",
+    "Stop serving under NAME; its history stays.": "停止 NAME 的服务；历史记录保留。",
+    "List what serves.": "列出正在服务的部署。",
+    "List what serves. With NAME, show that one and its history.": (
+        "列出正在服务的部署。给出 NAME 则显示它及其历史。"
+    ),
+    "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.": (
+        "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
+    ),
+    (
+        "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin. "
+        "Prints a line per text: label, score, and the text; with --json an object a line."
+    ): (
+        "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
+        "每条文本打印一行：标签、分数和文本；加 --json 则每行一个对象。"
+    ),
+    "A text a line; without it and without TEXTS, stdin.": (
+        "每行一条文本；不给文件也不给 TEXTS 时读标准输入。"
+    ),
+    "Labels each.": "每条文本的标签数。",
+    "Make, list and delete API keys.": "创建、列出和删除 API 密钥。",
+    "List the keys; secrets are never shown again.": "列出密钥；不再显示密钥内容。",
+    "Make a key called NAME; its secret is printed once, alone on stdout.": (
+        "创建名为 NAME 的密钥；内容只在标准输出打印一次。"
+    ),
+    "Each may do what those before it may.": "后者包含前者的权限。",
+    "Until it expires; else never.": "有效天数；默认永久。",
+    "Delete the key with this id; it is refused within a second.": (
+        "删除该 id 的密钥；一秒内即失效。"
+    ),
+    "Look for what is missing or wrong.": "检查本机和服务的问题。",
+    "Look for what is missing or wrong. Says what to do about it, and mends nothing.": (
+        "检查本机和服务的问题并给出建议，不做任何修改。"
+    ),
+    "Explain a problem CODE.": "解释问题代码 CODE。",
+    "Explain a problem CODE. Without one, list them all.": (
+        "解释问题代码 CODE；不给代码则列出全部。"
+    ),
+    "Print a completion script.": "打印补全脚本。",
+    "Print a completion script. Source it in the profile of SHELL.": (
+        "打印补全脚本，请在 SHELL 的配置文件中加载。"
+    ),
+    # Progress
+    "queued": "排队中",
+    "running": "运行中",
+    "pausing": "正在暂停",
+    "paused": "已暂停",
+    "cancelling": "正在取消",
+    "succeeded": "成功",
+    "failed": "失败",
+    "cancelled": "已取消",
+    "validating": "验证中",
+    "ready": "就绪",
+    "loading": "加载中",
+    "degraded": "降级",
+    "stopped": "已停止",
+    "rejected": "被拒绝",
+    "tokenising": "分词中",
+    "training": "训练中",
+    "exporting": "导出中",
+    "evaluating": "评估中",
+    "reading": "读取中",
+    "checking": "检查中",
+    "writing": "写入中",
+    "waiting-for-device": "等待设备",
+    "waiting-for-slot": "等待空位",
+    "backing-off": "等待重试",
+    "queued, number {position}: {reason}": "排队第 {position} 位：{reason}",
+    ", starts in {time}": "，{time}后开始",
+    "step {step}/{total}": "第 {step}/{total} 步",
+    "loss {loss:.3f}": "损失 {loss:.3f}",
+    "{rate:.0f} examples/s": "{rate:.0f} 样本/秒",
+    "{time} left": "剩余 {time}",
+    "{seconds:.0f} s": "{seconds:.0f} 秒",
+    "{minutes} min {seconds} s": "{minutes} 分 {seconds} 秒",
+    "{hours} h {minutes} min": "{hours} 小时 {minutes} 分",
+    "{time} ago": "{time}前",
+    "uploading": "上传中",
+    "looking": "检查中",
+    "{phase}, {rows} rows": "{phase}，{rows} 行",
+    # Heads and names
+    "id": "id",
+    "name": "名称",
+    "status": "状态",
+    "rows": "行数",
+    "labels": "标签",
+    "label": "标签",
+    "made": "创建",
+    "splits": "划分",
+    "columns": "列",
+    "format": "格式",
+    "warnings": "警告",
+    "errors": "错误",
+    "error": "错误",
+    "parent": "上一版本",
+    "job": "任务",
+    "fingerprint": "指纹",
+    "before": "之前",
+    "after": "之后",
+    "added": "新增",
+    "removed": "删除",
+    "relabelled": "改标签",
+    "moved": "换划分",
+    "unchanged": "未变",
+    "deployment": "部署",
+    "deployments": "部署",
+    "serves": "服务版本",
+    "wanted": "期望版本",
+    "runtime": "运行时",
+    "replicas": "副本",
+    "changed": "更新",
+    "load": "加载",
+    "version": "版本",
+    "versions": "版本数",
+    "outcome": "结果",
+    "at": "时间",
+    "precision": "精确率",
+    "recall": "召回率",
+    "f1": "F1",
+    "accuracy": "准确率",
+    "macro_f1": "宏平均 F1",
+    "weighted_f1": "加权 F1",
+    "loss": "损失",
+    "weakest labels": "最弱的标签",
+    "hyperparameters": "超参数",
+    "progress": "进度",
+    "attempt": "尝试",
+    "evaluation": "评估",
+    "dataset": "数据集",
+    "started": "开始",
+    "finished": "结束",
+    "scope": "权限",
+    "last used": "最近使用",
+    "expires": "过期",
+    "model": "模型",
+    "newest": "最新",
+    "base model": "基础模型",
+    "checkpoint": "检查点",
+    "size": "大小",
+    "parity": "一致性",
+    "code": "代码",
+    "HTTP": "HTTP",
+    "line": "行号",
+    "lines": "行号",
+    "also written": "其他写法",
+    "differs in": "差异",
+    "case": "大小写",
+    "space": "空格",
+    "width": "全半角",
+    "repeated rows": "重复的行",
+    "texts under several labels": "有多个标签的文本",
+    "training texts that a held-out split has": "留出集中也有的训练文本",
+    # Reports
+    "accepted": "通过",
+    "accepted, with warnings": "通过，有警告",
+    "{rows} read, {accepted} accepted": "读取 {rows}，接受 {accepted}",
+    " (guessed)": "（自动判断）",
+    "{count} labels": "{count} 个标签",
+    "and {count} more": "还有 {count} 个",
+    "what to do next": "下一步",
+    "  More on each: tunery problems CODE": "  详情：tunery problems CODE",
+    "Nothing to mend. Register it: tunery datasets add FILE": (
+        "没有问题。注册：tunery datasets add FILE"
+    ),
+    # What is going on
+    "{id} is being validated": "正在校验 {id}",
+    "Train on it: tunery finetune {name} --model MODEL": (
+        "开始训练：tunery finetune {name} --model MODEL"
+    ),
+    "{version} is registered": "已登记 {version}",
+    "evaluating on the test split": "正在测试集上评估",
+    "{name} serves {version}; ask it: tunery predict {name} TEXT": (
+        "{name} 正在服务 {version}；试试：tunery predict {name} TEXT"
+    ),
+    "Serve it: tunery deploy NAME {version}": "部署：tunery deploy NAME {version}",
+    "Watch it: tunery jobs watch {id}": "跟踪：tunery jobs watch {id}",
+    "\n{id} goes on.": "\n{id} 继续运行。",
+    "  Watch it again: tunery jobs watch {id}": "  继续跟踪：tunery jobs watch {id}",
+    "  Stop it:        tunery jobs cancel {id}": "  停止任务：tunery jobs cancel {id}",
+    "Keep it: it is not shown again. Use it as TUNERY_API_KEY.": (
+        "请保存：不会再次显示。用作 TUNERY_API_KEY。"
+    ),
+    "{id} is deleted": "已删除 {id}",
+    "One text a line; Ctrl-D ends.": "每行一条文本；按 Ctrl-D 结束。",
+    "{count} empty lines were left out": "略去 {count} 个空行",
+    # Faults
+    "{url} does not answer: {why}": "{url} 没有响应：{why}",
+    "Is it running? Start it with: tunery serve": "服务在运行吗？启动：tunery serve",
+    "More: tunery problems {code}": "详情：tunery problems {code}",
+    "See {command} --help": "参见 {command} --help",
+    "there is no option {name}": "没有选项 {name}",
+    "{name} is missing": "缺少 {name}",
+    "; did you mean {name}?": "；是否指 {name}？",
+    "; there are {names}": "；可用的有 {names}",
+    "there is no hyperparameter {name}": "没有超参数 {name}",
+    "there is no problem {code}": "没有问题代码 {code}",
+    "there is no dataset {name}; see: tunery datasets list": (
+        "没有数据集 {name}；请看：tunery datasets list"
+    ),
+    "give FILE, or --train and --test": "请给出 FILE，或 --train 和 --test",
+    "give TEXTS or --file": "请给出 TEXTS 或 --file",
+    "this needs the trainer, which is not installed here. Install it:\n"
+    "    pip install 'tunery[trainer]'": (
+        "需要 trainer，但本机没有安装。安装：\n    pip install 'tunery[trainer]'"
+    ),
+    "this needs the server, which is not installed here. Install it:\n"
+    "    pip install 'tunery[server,trainer,minilm]'": (
+        "需要 server，但本机没有安装。安装：\n    pip install 'tunery[server,trainer,minilm]'"
+    ),
+    # The doctor
+    "tunery": "tunery",
+    "packages": "软件包",
+    "devices": "设备",
+    "seal": "测试集封存",
+    "minilm-l6": "minilm-l6",
+    "data directory": "数据目录",
+    "disk": "磁盘",
+    "service": "服务",
+    "clock of the service": "服务的时钟",
+    "key": "密钥",
+    "trainer": "trainer",
+    "installed": "已安装",
+    "none": "无",
+    "whole": "完整",
+    "not installed: {modules}": "未安装：{modules}",
+    "Only a machine that serves or trains needs it: pip install '{name}'": (
+        "只有提供服务或训练的机器需要：pip install '{name}'"
+    ),
+    "no GPU ({why}); {count} CPU threads": "没有 GPU（{why}）；{count} 个 CPU 线程",
+    "training can't read test rows: Landlock {abi}, seccomp": (
+        "训练读不到测试数据：Landlock {abi}、seccomp"
+    ),
+    "this kernel does not seal test rows: {why}": "该内核不能封存测试数据：{why}",
+    "Training works; use Linux 5.13 or newer for the seal.": (
+        "训练不受影响；封存需要 Linux 5.13 或更新版本。"
+    ),
+    "its files are not here": "缺少文件",
+    "{path} holds other weights": "{path} 中的权重不同",
+    "{path} is not there": "{path} 不存在",
+    "{path} is open to others: {mode}": "{path} 对其他用户开放：{mode}",
+    "The first `tunery serve` makes it; TUNERY_DATA_DIR names it.": (
+        "首次 `tunery serve` 会创建它；用 TUNERY_DATA_DIR 指定。"
+    ),
+    "{size:.0f} GiB free": "剩余 {size:.0f} GiB",
+    "Uploads and fine-tunes stop when it is full.": "磁盘满时上传和微调会停止。",
+    "Start it here with `tunery serve`, or name it by TUNERY_URL.": (
+        "在本机用 `tunery serve` 启动，或用 TUNERY_URL 指定。"
+    ),
+    "{url} has tunery {theirs}, this is {ours}": "{url} 是 tunery {theirs}，本机是 {ours}",
+    "{seconds:+.1f} s against this machine": "与本机相差 {seconds:+.1f} 秒",
+}

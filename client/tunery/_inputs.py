@@ -1,0 +1,121 @@
+"""Inputs: what a person passes to a method as the structs of the contract."""
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from tunery.errors import TuneryError
+from tunery.types import (
+    Checkpoints,
+    Columns,
+    Dataset,
+    DatasetSpec,
+    DeployStep,
+    Evaluation,
+    File,
+    FinetuneSpec,
+    Hyperparameters,
+    Job,
+    Key,
+    ModelVersion,
+    Policies,
+    SplitFiles,
+    SplitSpec,
+    Then,
+)
+
+S = TypeVar("S")
+_FILE_ID = re.compile(r"file_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+def id_of(resource: str | Dataset | Evaluation | File | Job | Key) -> str:
+    """Return the id of a resource, which may be given as its id."""
+    return resource if isinstance(resource, str) else resource.id
+
+
+def version_of(version: str | ModelVersion) -> str:
+    """Return a version such as `intent/3`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(version, ModelVersion):
+        return version.version
+    if "/" not in version:
+        raise ValueError(f"{version!r} is no version; write name/number, such as {version}/1")
+    return version
+
+
+def the_version(job: Job) -> str:
+    """Return the version that a succeeded fine-tune has registered."""
+    if job.result is None or job.result.version is None:
+        raise TuneryError(f"{job.id} has registered no version")
+    return job.result.version
+
+
+def is_file_id(source: object) -> bool:
+    """Return whether a source is the id of an uploaded file, and not a path."""
+    return isinstance(source, str) and _FILE_ID.fullmatch(source) is not None
+
+
+def dataset_spec(
+    name: str,
+    files: Mapping[str, str],
+    *,
+    columns: Columns | None,
+    split: SplitSpec | None,
+    policies: Policies | None,
+) -> DatasetSpec:
+    """Return the spec of a dataset from file ids by split; the split `all` is shared out."""
+    given = dict(files)
+    whole = given.pop("all", None)
+    return DatasetSpec(
+        name=name,
+        file=whole,
+        files=SplitFiles(**given) if given else None,
+        columns=columns,
+        split=split or SplitSpec(),
+        policies=policies or Policies(),
+    )
+
+
+def finetune_spec(
+    dataset: str | Dataset,
+    *,
+    model: str,
+    base_model: str,
+    hyperparameters: Hyperparameters | None,
+    checkpoints: Checkpoints | None,
+    priority: int,
+    evaluate: bool,
+    deploy: str | None,
+    metadata: Mapping[str, str] | None,
+) -> FinetuneSpec:
+    """Return the spec of a fine-tune."""
+    return FinetuneSpec(
+        dataset=id_of(dataset),
+        model=model,
+        base_model=base_model,
+        hyperparameters=hyperparameters or Hyperparameters(),
+        checkpoints=checkpoints or Checkpoints(),
+        priority=priority,
+        then=Then(evaluate=evaluate, deploy=DeployStep(name=deploy) if deploy else None),
+        metadata=dict(metadata or {}),
+    )
+
+
+def the_sources(
+    file: S | None, train: S | None, validation: S | None, test: S | None
+) -> dict[str, S]:
+    """Return what was given for each split.
+
+    Raises:
+        ValueError: neither one file, nor one per split.
+    """
+    splits = {"train": train, "validation": validation, "test": test}
+    given = {split: source for split, source in splits.items() if source is not None}
+    if file is not None and not given:
+        return {"all": file}
+    if file is None and {"train", "test"} <= set(given):
+        return given
+    raise ValueError("give one file, or train and test (and validation)")

@@ -1,0 +1,41 @@
+"""The commands, one module per resource, and the root that holds them."""
+
+import click
+
+from tunery import __version__
+from tunery.cli.commands.datasets import datasets
+from tunery.cli.commands.deployments import deploy, deployments, rollback, undeploy
+from tunery.cli.commands.finetune import evaluate, finetune
+from tunery.cli.commands.jobs import jobs
+from tunery.cli.commands.keys import keys
+from tunery.cli.commands.machine import completion, doctor, serve
+from tunery.cli.commands.models import models
+from tunery.cli.commands.predict import predict
+from tunery.cli.commands.problems import problems
+from tunery.cli.options import Group
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tunery", message="%(prog)s %(version)s")
+def root() -> None:
+    """Fine-tune a transformer over HTTP, prove it, hot-load it, serve it."""
+
+
+for _command in (
+    serve,
+    datasets,
+    finetune,
+    jobs,
+    evaluate,
+    models,
+    deploy,
+    rollback,
+    undeploy,
+    deployments,
+    predict,
+    keys,
+    doctor,
+    problems,
+    completion,
+):
+    root.add_command(_command)

@@ -1,0 +1,107 @@
+"""`tunery deploy`, `rollback`, `undeploy` and `deployments`: what serves, and what should."""
+
+import click
+
+from tunery.cli.options import Command, completing, deployment_names
+from tunery.cli.tables import Fact, ago, facts, status, table
+from tunery.cli.terminal import Terminal
+from tunery.types import Deployment
+
+_named = click.argument("name", shell_complete=completing(deployment_names))
+_no_wait = click.option("--no-wait", is_flag=True, help="Return while it is loading.")
+
+
+@click.command(cls=Command)
+@_named
+@click.argument("version")
+@click.option("--replicas", type=click.IntRange(1, 64), help="Engine processes.")
+@_no_wait
+@click.pass_obj
+def deploy(
+    terminal: Terminal, name: str, version: str, replicas: int | None, no_wait: bool
+) -> None:
+    """Let NAME serve a version. VERSION is one such as intent/3, or a checkpoint's id.
+
+    What serves until then goes on until the new one is ready; no request is dropped.
+    """
+    checkpoint = version if version.startswith("ckpt_") else None
+    found = terminal.client.deployments.deploy(
+        name,
+        None if checkpoint else version,
+        checkpoint=checkpoint,
+        replicas=replicas,
+        wait=not no_wait,
+    )
+    _print(terminal, found)
+
+
+@click.command(cls=Command)
+@_named
+@_no_wait
+@click.pass_obj
+def rollback(terminal: Terminal, name: str, no_wait: bool) -> None:
+    """Let NAME serve again what was ready there before."""
+    _print(terminal, terminal.client.deployments.rollback(name, wait=not no_wait))
+
+
+@click.command(cls=Command)
+@_named
+@click.pass_obj
+def undeploy(terminal: Terminal, name: str) -> None:
+    """Stop serving under NAME; its history stays."""
+    _print(terminal, terminal.client.deployments.delete(name))
+
+
+@click.command(cls=Command)
+@click.argument("name", required=False, shell_complete=completing(deployment_names))
+@click.pass_obj
+def deployments(terminal: Terminal, name: str | None) -> None:
+    """List what serves. With NAME, show that one and its history."""
+    if name is not None:
+        _print(terminal, terminal.client.deployments.get(name))
+        return
+    found = list(terminal.client.deployments.list())
+    if terminal.json:
+        terminal.data(found)
+        return
+    rows = [
+        (
+            each.name,
+            status(each.status, terminal.translate),
+            _served(each),
+            each.actual.runtime if each.actual else "",
+            f"{each.actual.replicas}" if each.actual else "",
+            ago(each.updated_at, terminal.translate),
+        )
+        for each in found
+    ]
+    heads = ["deployment", "status", "serves", "runtime", ">replicas", "changed"]
+    terminal.show(table(heads, rows, terminal.translate))
+
+
+def _print(terminal: Terminal, deployment: Deployment) -> None:
+    if terminal.json:
+        terminal.data(deployment)
+        return
+    translate = terminal.translate
+    wanted = deployment.desired.version or deployment.desired.checkpoint
+    served = _served(deployment)
+    error = deployment.error
+    rows: list[Fact] = [
+        ("deployment", deployment.name),
+        ("status", status(deployment.status, translate)),
+        ("serves", served),
+        ("wanted", wanted if wanted != served else None),
+        ("runtime", deployment.actual.runtime if deployment.actual else None),
+        ("replicas", f"{deployment.actual.replicas}" if deployment.actual else None),
+        ("load", f"{deployment.load_ms:,.0f} ms" if deployment.load_ms is not None else None),
+        ("error", f"{error.code}: {error.message} {error.hint}" if error else None),
+    ]
+    terminal.show(facts(rows, translate))
+    if deployment.history:
+        history = [(each.version, each.outcome, each.at[:19]) for each in deployment.history]
+        terminal.show(table(["version", "outcome", "at"], history, translate))
+
+
+def _served(deployment: Deployment) -> str:
+    return deployment.actual.version if deployment.actual else ""

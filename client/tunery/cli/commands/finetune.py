@@ -1,0 +1,187 @@
+"""`tunery finetune` and `tunery evaluate`: start a job and watch it."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import click
+import msgspec
+
+from tunery.cli.names import dataset_id
+from tunery.cli.options import Command, dataset_argument
+from tunery.cli.tables import facts, table
+from tunery.cli.terminal import Terminal
+from tunery.cli.watch import watch_job
+from tunery.types import Evaluation, Hyperparameters, JobResult
+
+_SHORTHANDS = (
+    ("--epochs", "Passes over the training split."),
+    ("--learning-rate", "Peak of the schedule."),
+    ("--batch-size", "Examples of one optimizer step."),
+    ("--max-steps", "Optimizer steps, instead of epochs."),
+    ("--max-minutes", "End the run in time; the best checkpoint is kept."),
+    ("--max-length", "Tokens of a text."),
+    ("--seed", "Of everything random."),
+)
+_WEAKEST = 5
+_HEADLINES = ("accuracy", "macro_f1", "weighted_f1", "loss")  # all of them come with --json
+
+
+def _hyperparameter_options(function: Any) -> Any:
+    for name, text in reversed(_SHORTHANDS):
+        function = click.option(name, metavar="N", help=text)(function)
+    return function
+
+
+@click.command(cls=Command)
+@dataset_argument
+@click.option("--model", required=True, help="Name of the model that gets a new version.")
+@click.option("--base-model", default="minilm-l6", show_default=True, help="What is fine-tuned.")
+@_hyperparameter_options
+@click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any hyperparameter.")
+@click.option("--deploy", help="Deploy the new version under this name.")
+@click.option("--no-evaluate", is_flag=True, help="Leave the test split unread.")
+@click.option("--priority", type=click.IntRange(0, 100), default=50, help="Higher goes first.")
+@click.option("--detach", is_flag=True, help="Return at once, without watching.")
+@click.pass_obj
+def finetune(
+    terminal: Terminal,
+    /,
+    dataset: str,
+    model: str,
+    base_model: str,
+    others: tuple[str, ...],
+    deploy: str | None,
+    no_evaluate: bool,
+    priority: int,
+    detach: bool,
+    **shorthands: str | None,
+) -> None:
+    """Fine-tune on DATASET, an id or a name. Watches it; Ctrl-C leaves it running."""
+    job = terminal.client.finetune(
+        dataset_id(dataset, terminal),
+        model=model,
+        base_model=base_model,
+        hyperparameters=_hyperparameters(shorthands, others, terminal),
+        priority=priority,
+        evaluate=not no_evaluate,
+        deploy=deploy,
+    )
+    if detach:
+        _started(terminal, job)
+        return
+    ended = watch_job(terminal, job)
+    result = ended.result or JobResult()
+    evaluation = None
+    if result.evaluate_job is not None:
+        terminal.say("evaluating on the test split")
+        evaluation = terminal.client.evaluations.of(result.evaluate_job)
+    deployed = terminal.client.deployments.wait(deploy) if deploy else None
+    if terminal.json:
+        terminal.data({"job": ended, "evaluation": evaluation, "deployment": deployed})
+        return
+    terminal.say("{version} is registered", version=result.version)
+    if evaluation is not None:
+        print_evaluation(terminal, evaluation)
+    if deploy:
+        terminal.say("{name} serves {version}; ask it: tunery predict {name} TEXT",
+                     name=deploy, version=result.version)  # fmt: skip
+    else:
+        terminal.say("Serve it: tunery deploy NAME {version}", version=result.version)
+
+
+@click.command(cls=Command)
+@click.argument("version")
+@click.option("--dataset", required=True, help="Its id or name.")
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test",
+              show_default=True, help="Which rows.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Return at once, without watching.")
+@click.pass_obj
+def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach: bool) -> None:
+    """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
+    checkpoint = version if version.startswith("ckpt_") else None
+    job = terminal.client.evaluations.create(
+        None if checkpoint else version,
+        checkpoint=checkpoint,
+        dataset=dataset_id(dataset, terminal),
+        split=split,
+        allow_train=split == "train",
+    )
+    if detach:
+        _started(terminal, job)
+        return
+    watch_job(terminal, job)
+    found = terminal.client.evaluations.of(job)
+    if terminal.json:
+        terminal.data(found)
+    else:
+        print_evaluation(terminal, found)
+
+
+def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
+    """Print the figures, and the classes: all of a few, the weakest of many."""
+    translate = terminal.translate
+    figures = [
+        (name, "–" if (value := evaluation.metrics[name].value) is None else f"{value:.4f}")
+        for name in _HEADLINES
+        if name in evaluation.metrics
+    ]
+    rows = f"{evaluation.rows:,} ({evaluation.split})"
+    terminal.show(facts([("rows", rows), *figures], translate))
+    ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
+    shown = ordered if len(ordered) <= 2 * _WEAKEST else ordered[:_WEAKEST]
+    head = "label" if len(shown) == len(ordered) else "weakest labels"
+    cells = [
+        (each.label, *(_figure(value) for value in (each.precision, each.recall, each.f1)),
+         f"{each.support:,}")
+        for each in shown
+    ]  # fmt: skip
+    terminal.show(table([head, ">precision", ">recall", ">f1", ">rows"], cells, translate))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _started(terminal: Terminal, job: Any) -> None:
+    if terminal.json:
+        terminal.data(job)
+    else:
+        terminal.text([job.id])
+        terminal.say("Watch it: tunery jobs watch {id}", id=job.id)
+
+
+def _hyperparameters(
+    shorthands: dict[str, str | None], others: tuple[str, ...], terminal: Terminal
+) -> Hyperparameters:
+    given = {name: value for name, value in shorthands.items() if value is not None}
+    for other in others:
+        name, equals, value = other.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {other}: NAME=VALUE")
+        given[name.replace("-", "_")] = value
+    for name in given:
+        if name not in Hyperparameters.__struct_fields__:
+            raise click.UsageError(_unknown(name, terminal))
+    try:
+        return msgspec.convert(
+            {name: _value(text) for name, text in given.items()}, Hyperparameters
+        )
+    except msgspec.ValidationError as error:
+        raise click.UsageError(f"{terminal.translate('hyperparameters')}: {error}") from None
+
+
+def _unknown(name: str, terminal: Terminal) -> str:
+    known = Hyperparameters.__struct_fields__
+    text = terminal.translate("there is no hyperparameter {name}", name=name)
+    near = get_close_matches(name, known, n=2)
+    if near:
+        return text + terminal.translate("; did you mean {name}?", name=", ".join(near))
+    return text + terminal.translate("; there are {names}", names=", ".join(known))
+
+
+def _value(text: str) -> Any:
+    """Return a number, a word or JSON, as it was meant."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

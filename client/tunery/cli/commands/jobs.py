@@ -1,0 +1,145 @@
+"""`tunery jobs`: see them, watch one, steer one."""
+
+from itertools import islice
+
+import click
+
+from tunery._progress import duration, progress_text
+from tunery.cli.options import Group, job_argument
+from tunery.cli.tables import Fact, ago, facts, status, table
+from tunery.cli.terminal import Terminal
+from tunery.cli.watch import watch_job
+from tunery.types import Job
+
+_KINDS = ["ingest", "finetune", "evaluate"]
+_STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+
+
+@click.group(cls=Group)
+def jobs() -> None:
+    """See what runs, watch it, stop it."""
+
+
+@jobs.command("list")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only so.")
+@click.option("--kind", type=click.Choice(_KINDS), help="Only of this kind.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most.")
+@click.pass_obj
+def list_all(terminal: Terminal, /, limit: int, **filters: str | None) -> None:
+    """List jobs, newest first."""
+    found = list(islice(terminal.client.jobs.list(**filters), limit))  # type: ignore[arg-type]  # click has checked the words
+    if terminal.json:
+        terminal.data(found)
+        return
+    rows = [
+        (
+            each.id,
+            f"{each.kind} {subject(each)}".strip(),
+            status(each.status, terminal.translate),
+            detail(each, terminal),
+            ago(each.created_at, terminal.translate),
+        )
+        for each in found
+    ]
+    terminal.show(table(["id", "job", "status", "progress", "made"], rows, terminal.translate))
+
+
+@jobs.command()
+@job_argument
+@click.pass_obj
+def show(terminal: Terminal, job: str) -> None:
+    """Show a job: where it is, what it was told, what became of it."""
+    found = terminal.client.jobs.get(job)
+    print_job(terminal, found)
+
+
+@jobs.command()
+@job_argument
+@click.pass_obj
+def watch(terminal: Terminal, job: str) -> None:
+    """Follow a job to its end. Ctrl-C leaves it running."""
+    watch_job(terminal, terminal.client.jobs.get(job))
+
+
+@jobs.command()
+@job_argument
+@click.option("--tail", type=click.IntRange(1, 10_000), default=200, show_default=True,
+              help="Lines from the end.")  # fmt: skip
+@click.pass_obj
+def logs(terminal: Terminal, job: str, tail: int) -> None:
+    """Print the end of a job's log."""
+    found = terminal.client.jobs.logs(job, tail=tail)
+    if terminal.json:
+        terminal.data(found)
+    else:
+        terminal.text(found.lines)
+
+
+@jobs.command()
+@job_argument
+@click.pass_obj
+def cancel(terminal: Terminal, job: str) -> None:
+    """Cancel a job; one that has ended stays as it is."""
+    print_job(terminal, terminal.client.jobs.cancel(job))
+
+
+@jobs.command()
+@job_argument
+@click.pass_obj
+def pause(terminal: Terminal, job: str) -> None:
+    """Pause a fine-tune at its next step; it gives its device back."""
+    print_job(terminal, terminal.client.jobs.pause(job))
+
+
+@jobs.command()
+@job_argument
+@click.pass_obj
+def resume(terminal: Terminal, job: str) -> None:
+    """Queue a paused fine-tune again; it goes on from its last checkpoint."""
+    print_job(terminal, terminal.client.jobs.resume(job))
+
+
+def print_job(terminal: Terminal, job: Job) -> None:
+    """Print one job."""
+    if terminal.json:
+        terminal.data(job)
+        return
+    result = job.result
+    resolved = ", ".join(f"{name} {each.value}" for name, each in job.resolved.items())
+    rows: list[Fact] = [
+        ("id", job.id),
+        ("job", f"{job.kind} {subject(job)}".strip()),
+        ("status", status(job.status, terminal.translate)),
+        ("progress", detail(job, terminal)),
+        ("attempt", str(job.attempt)),
+        ("hyperparameters", resolved),
+        ("version", result.version if result else None),
+        ("evaluation", result.evaluation if result else None),
+        ("dataset", (result.dataset if result else None) or job.spec.get("dataset")),
+        ("error", f"{job.error.code}: {job.error.message} {job.error.hint}" if job.error else None),
+        ("made", job.created_at),
+        ("started", job.started_at),
+        ("finished", job.finished_at),
+    ]
+    terminal.show(facts(rows, terminal.translate))
+
+
+def subject(job: Job) -> str:
+    """Return what a job is about."""
+    return str(job.spec.get("model") or job.spec.get("version") or job.spec.get("name") or "")
+
+
+def detail(job: Job, terminal: Terminal) -> str:
+    """Return how far a job is, or why it ended."""
+    if job.error is not None:
+        return job.error.code
+    state = job.progress
+    if job.terminal:
+        return job.stop_reason or ""
+    if job.status != "running" or state is None or not state.total_steps:
+        return progress_text(job, [], terminal.translate)
+    text = f"{state.step / state.total_steps:.0%}"
+    if state.eta_seconds is None:
+        return text
+    left = duration(state.eta_seconds, terminal.translate)
+    return f"{text}, {terminal.translate('{time} left', time=left)}"

@@ -1,0 +1,131 @@
+"""Options that many commands have, and the root that all of them hang on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from tunery.cli.terminal import Terminal
+from tunery.errors import TuneryError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _json(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        _terminal(context).json = True
+
+
+def _url(context: click.Context, _parameter: click.Parameter, given: str | None) -> None:
+    if given:
+        _terminal(context).url = given
+
+
+def _terminal(context: click.Context) -> Terminal:
+    return context.ensure_object(Terminal)
+
+
+class Command(click.Command):
+    """A command that prints for people, or as JSON."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.params += [
+            click.Option(
+                ["--json"],
+                is_flag=True,
+                expose_value=False,
+                callback=_json,
+                help="Print JSON on stdout.",
+            ),
+            click.Option(
+                ["--url"],
+                metavar="URL",
+                expose_value=False,
+                callback=_url,
+                help="Where the service is (TUNERY_URL).",
+            ),
+        ]
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the job, not of the alphabet."""
+        return list(self.commands)
+
+
+Group.group_class = Group
+
+
+def completing(fetch: Callable[[Terminal], list[str]]) -> Any:
+    """Return a completion of names that the service knows; silent where it does not answer."""
+
+    def complete(
+        context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        try:
+            names = fetch(_terminal(context))
+        except TuneryError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def job_argument(function: F) -> F:
+    """Take a job's id."""
+    argument = click.argument("job", shell_complete=completing(_jobs))
+    return argument(function)
+
+
+def dataset_argument(function: F) -> F:
+    """Take a dataset's id or name."""
+    argument = click.argument("dataset", shell_complete=completing(_datasets))
+    return argument(function)
+
+
+def file_options(function: F) -> F:
+    """Take one file or a file per split, its columns, and what happens to suspicious rows."""
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+    policies = (
+        ("--labels", ["suggest", "merge", "reject"], "Variants of one label."),
+        ("--duplicates", ["keep", "drop"], "Rows that repeat another."),
+        ("--conflicts", ["keep", "majority", "drop", "reject"], "One text under several labels."),
+        ("--leakage", ["drop_from_train", "warn", "reject"], "Training texts that test has, too."),
+        ("--empty", ["reject", "drop"], "Rows without a text."),
+    )
+    decorators = [
+        click.argument("file", type=path, required=False),
+        click.option("--train", type=path, help="The training rows, instead of FILE."),
+        click.option("--validation", type=path, help="The validation rows."),
+        click.option("--test", type=path, help="The test rows."),
+        click.option("--text", "text_column", help="The column of the texts; guessed."),
+        click.option("--label", "label_column", help="The column of the labels; guessed."),
+        *(
+            click.option(name, type=click.Choice(choices), help=text)
+            for name, choices, text in policies
+        ),
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def deployment_names(terminal: Terminal) -> list[str]:
+    """Return the names of the deployments."""
+    return [each.name for each in next(terminal.client.deployments.list().pages()).data]
+
+
+def _jobs(terminal: Terminal) -> list[str]:
+    return [job.id for job in next(terminal.client.jobs.list().pages()).data]
+
+
+def _datasets(terminal: Terminal) -> list[str]:
+    page = next(terminal.client.datasets.list().pages())
+    return sorted({dataset.name for dataset in page.data} | {each.id for each in page.data})
