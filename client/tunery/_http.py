@@ -110,7 +110,8 @@ class Session:
                 response = self._client.send(request, stream=True)
             try:
                 if response.status_code != 200:
-                    _check(response, response.read())
+                    with deadline(first):
+                        _check(response, response.read())
                 yield _chunks(response, first, until) if _has_more(response) else None
             finally:
                 response.close()
@@ -180,7 +181,8 @@ class AsyncSession:
                 response = await self._client.send(request, stream=True)
             try:
                 if response.status_code != 200:
-                    _check(response, await response.aread())
+                    async with _ends(first):
+                        _check(response, await response.aread())
                 yield _async_chunks(response, first, until) if _has_more(response) else None
             finally:
                 await response.aclose()

@@ -21,7 +21,7 @@ from tunery._inputs import (
 )
 from tunery._progress import JobProgress
 from tunery._uploads import FileBody, OnProgress, Source, media_type_of, name_of, stem_of
-from tunery._watching import Patience
+from tunery._watching import Patience, deployment_outcome
 from tunery.errors import (
     JobCancelled,
     NotFound,
@@ -589,10 +589,11 @@ class Deployments:
         name = deployment if isinstance(deployment, str) else deployment.name
         patience = Patience(name, timeout)
         for seen in self._caller.updates(calls.get_deployment(name), patience):
-            if seen.status in ("failed", "degraded"):
-                raise deployment_failed(seen)
-            if seen.status in ("ready", "stopped"):
+            outcome = deployment_outcome(seen)
+            if outcome in ("ready", "stopped"):
                 return seen
+            if outcome is not None:
+                raise deployment_failed(seen)
         raise AssertionError("updates never end")
 
     def list(self, *, after: str | None = None) -> Pages[Deployment]:

@@ -81,7 +81,8 @@ class Tries:
         """Return when the try that begins now must have its answer, on the monotonic clock."""
         if self._until is None:
             return None
-        if self._call.patient or self._policy.timeout_seconds is None:
+        last = self.retries >= self._policy.max_retries or not self._call.repeatable
+        if last or self._call.patient or self._policy.timeout_seconds is None:
             return self._until
         share = self._policy.timeout_seconds * SHARE_OF_A_TRY
         return min(self._until, self._clock() + share)
@@ -101,7 +102,8 @@ class Tries:
             raise failure
         self.retries += 1
         refused = isinstance(failure, ApiError) and failure.status in _REFUSED
-        self._maybe_done = self._maybe_done or not refused
+        unsent = isinstance(failure, ConnectionFailed) and not failure.sent
+        self._maybe_done = self._maybe_done or not (refused or unsent)
         return wait
 
     def succeeded(self) -> None:
@@ -120,9 +122,9 @@ class Tries:
             case ConnectionFailed() | TimedOut() | InvalidAnswer():
                 return self._call.repeatable
             case ApiError(code="request-in-progress"):
-                return True
+                return self._call.repeatable
             case ApiError(code=code, status=status):
                 known = status in _STATUSES and code not in _HOPELESS
-                return known and (status in _REFUSED or self._call.repeatable)
+                return known and self._call.repeatable
             case _:
                 return False

@@ -42,10 +42,8 @@ def read_settings(
     """
     environment = os.environ if environment is None else environment
     found_url = (url or environment.get("TUNERY_URL") or DEFAULT_URL).rstrip("/")
-    parts = urlsplit(found_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotConfigured(f"{found_url!r} is no URL of a service; write http://host:port")
-    key = api_key or environment.get("TUNERY_API_KEY") or _key_of_file(parts.hostname, environment)
+    host = _host_of(found_url)
+    key = api_key or environment.get("TUNERY_API_KEY") or _key_of_file(host, environment)
     if not key.isascii() or not key.isprintable():
         raise NotConfigured("the API key holds characters that no key has")
     return ClientSettings(
@@ -71,13 +69,25 @@ def key_file(environment: Mapping[str, str] | None = None) -> Path:
     return Path(environment.get("TUNERY_DATA_DIR") or DEFAULT_DATA_DIR) / KEY_FILE
 
 
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.port != 0  # reading it checks it
+        host = parts.hostname if usable else None
+    except ValueError:
+        host = None
+    if not host:
+        raise NotConfigured(f"{url!r} is no URL of a service; write http://host:port")
+    return host
+
+
 def _key_of_file(host: str, environment: Mapping[str, str]) -> str:
     path = key_file(environment)
     # The key of a service on this machine is not for others, unless the directory was named.
-    if host not in _LOOPBACK and "TUNERY_DATA_DIR" not in environment:
+    if host not in _LOOPBACK and not environment.get("TUNERY_DATA_DIR"):
         raise NotConfigured(f"there is no key for {host}; set TUNERY_API_KEY or pass api_key=")
     try:
-        return path.read_text("ascii").strip()
+        key = path.read_text("ascii").strip()
     except FileNotFoundError:
         raise NotConfigured(
             "there is no API key: set TUNERY_API_KEY, pass api_key=, or set TUNERY_DATA_DIR to the"
@@ -85,3 +95,6 @@ def _key_of_file(host: str, environment: Mapping[str, str]) -> str:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise NotConfigured(f"the API key in {path} can't be read: {error}") from None
+    if not key:
+        raise NotConfigured(f"{path} is empty; set TUNERY_API_KEY or pass api_key=")
+    return key

@@ -18,7 +18,7 @@ from tunery.errors import (
     TooManyStreams,
     TuneryError,
 )
-from tunery.types import Event, EventList
+from tunery.types import Deployment, Event, EventList
 
 WAIT_SECONDS = 30  # that the service holds an answer back
 UNREACHABLE_SECONDS = 300.0  # without any answer, then whoever watches gives up
@@ -77,13 +77,29 @@ class Patience:
         if time.monotonic() - self._answered_at > UNREACHABLE_SECONDS:
             raise failure
         wait = min(_LONGEST_WAIT_SECONDS, 0.25 * 2.0 ** min(self._failures, 10))
+        wait *= 0.75 + 0.5 * random.random()
         self._failures += 1
         if isinstance(failure, ApiError) and failure.retry_after_seconds is not None:
-            wait = max(wait, failure.retry_after_seconds)
-        wait *= 0.75 + 0.5 * random.random()
+            wait = max(wait, failure.retry_after_seconds + 0.25 * random.random())
         if self._until is not None:
             wait = min(wait, max(0.0, self._until - time.monotonic()))
         return wait
+
+
+def deployment_outcome(deployment: Deployment) -> str | None:
+    """Return what became of the last PUT: `ready`, `stopped`, a code; None while it loads.
+
+    The status alone does not say: until the supervisor sees a PUT, it is that of the one before.
+    """
+    wanted = deployment.desired
+    if wanted.version is None and wanted.checkpoint is None:
+        return "stopped" if deployment.status == "stopped" else None
+    if deployment.status == "loading":
+        return None
+    outcomes = {each.generation: each.outcome for each in deployment.history}
+    outcome = outcomes.get(wanted.generation)
+    died = outcome == "ready" and deployment.status == "failed"
+    return "crash-loop" if died else outcome
 
 
 class EventFeed:

@@ -321,7 +321,7 @@ class MisdirectedRequest(ApiError):
     """The Host is not one of this service."""
 
 
-class InsufficientStorage(ApiError):
+class InsufficientStorage(ServerFault):
     """The disk is full."""
 
 
@@ -329,12 +329,16 @@ class EtagMismatch(ApiError):
     """The resource has changed."""
 
 
-class DeadlineExceeded(ApiError):
+class DeadlineExceeded(ServerFault):
     """The deadline has passed."""
 
 
 class DatasetNotFound(NotFound):
     """There is no such dataset."""
+
+
+class KeyNotFound(NotFound):
+    """There is no such key."""
 
 
 class JobNotFound(NotFound):
@@ -387,6 +391,10 @@ class ModelNotReady(Conflict):
 
 class ModelInUse(Conflict):
     """A deployment uses this version."""
+
+
+class LastAdminKey(Conflict):
+    """It is the last admin key."""
 
 
 class NoEarlierVersion(Conflict):

@@ -185,7 +185,7 @@ DEPLOYMENT: JSON = {
     "parity": None,
     "load_ms": 310.0,
     "error": None,
-    "history": [],
+    "history": [{"at": AT, "generation": 4, "version": "intent/3", "outcome": "ready"}],
     "updated_at": AT,
 }
 API_KEY: JSON = {

@@ -1,6 +1,7 @@
 """The SDK and the command line against a real service, as their users write."""
 
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -74,6 +75,55 @@ def test_many_predictions_come_in_order_and_name_their_version(versions: list[di
     assert [bulk[i].label for i in (0, 255, 256, 699)] == [each.label for each in alone]
     assert [len(response.predictions) for response in responses] == [256, 256, 188]
     assert {response.version for response in responses} == {versions[0]["result"]["version"]}
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_deployment_is_awaited_until_the_new_version_serves(versions: list[dict]) -> None:
+    first, second = (each["result"]["version"] for each in versions)
+    with Client() as client:
+        client.deployments.deploy("swapped", first)
+
+        later = client.deployments.deploy("swapped", second)
+        back = client.deployments.rollback("swapped")
+        gone = client.deployments.wait(client.deployments.delete("swapped"))
+
+    served = [each.actual.version if each.actual else None for each in (later, back, gone)]
+    assert served == [second, first, None]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_deployment_that_does_not_load_raises_and_the_old_version_serves_on(
+    fresh: e2e.Service, service: e2e.Service, versions: list[dict]
+) -> None:
+    first, second = (each["result"]["version"] for each in versions)
+    e2e.copied(service, fresh.data_dir)
+    fresh.start()
+    key = (fresh.data_dir / "admin.key").read_text().strip()
+    with Client(fresh.url, api_key=key) as client:
+        client.deployments.deploy("intent", first)
+        damage(fresh.data_dir, client.models.version(second).manifest_sha256)
+
+        with pytest.raises(tunery.DeploymentFailed) as raised:
+            client.deployments.deploy("intent", second)
+        answer = next(client.predict.responses("intent", ["hello"]))
+
+    assert raised.value.code == "checkpoint-corrupt"
+    assert answer.version == first
+
+
+def damage(data_dir: Path, manifest_sha256: str) -> None:
+    """Flip a bit in the weights of the version whose manifest has this hash."""
+    for manifest in (data_dir / "artifacts").rglob("manifest.json"):
+        if hashlib.sha256(manifest.read_bytes()).hexdigest() == manifest_sha256:
+            weights = max(manifest.parent.rglob("*"), key=lambda path: path.stat().st_size)
+            weights.chmod(0o600)
+            with weights.open("r+b") as file:
+                file.seek(1000)
+                byte = file.read(1)
+                file.seek(1000)
+                file.write(bytes([byte[0] ^ 1]))
+            return
+    raise AssertionError("there is no such version")
 
 
 @pytest.mark.usefixtures("settled")
