@@ -352,7 +352,7 @@ def test_a_wait_ends_in_time_where_the_job_does_not() -> None:
     with client_of(script) as client, pytest.raises(TimedOut, match="job_1 has not ended"):
         client.jobs.wait("job_1", timeout=0.1)
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10.0
 
 
 def test_a_status_that_this_client_does_not_know_is_waited_through() -> None:
