@@ -28,7 +28,7 @@ from tunery._async_resources import (
     AsyncModels,
 )
 from tunery._batches import Batch, Batcher, batches
-from tunery._callers import AsyncCaller, with_policy
+from tunery._callers import AsyncCaller
 from tunery._http import AsyncSession
 from tunery._inputs import the_version
 from tunery._retries import Policy
@@ -102,7 +102,7 @@ class AsyncClient:
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other limits, over the same connections; 0 is no total time."""
         variant = object.__new__(type(self))
-        policy = with_policy(self._caller.policy, timeout, max_retries)
+        policy = self._caller.policy.changed(timeout, max_retries)
         variant._settle(self._session, policy)
         return variant
 

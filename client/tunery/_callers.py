@@ -18,8 +18,6 @@ from collections.abc import (
 from contextlib import aclosing, closing
 from typing import Generic, Protocol, TypeVar
 
-import msgspec
-
 from tunery._calls import Call, get_job, stream_events, watched
 from tunery._decode import decode
 from tunery._http import Answer, AsyncSession, Session
@@ -230,13 +228,3 @@ class AsyncCaller:
 
 def _is_over(answer: Answer) -> bool:
     return decode(answer.content, Job).terminal
-
-
-def with_policy(policy: Policy, timeout: float | None, max_retries: int | None) -> Policy:
-    """Return a policy with other limits; 0 seconds stand for no total time."""
-    changes: dict[str, float | int | None] = {}
-    if timeout is not None:
-        changes["timeout_seconds"] = timeout or None
-    if max_retries is not None:
-        changes["max_retries"] = max_retries
-    return msgspec.structs.replace(policy, **changes)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self, overload
 
 from tunery import _calls as calls
 from tunery._batches import Batch, batches
-from tunery._callers import Caller, with_policy
+from tunery._callers import Caller
 from tunery._http import Session
 from tunery._inputs import the_version
 from tunery._resources import (
@@ -102,7 +102,7 @@ class Client:
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other limits, over the same connections; 0 is no total time."""
         variant = object.__new__(type(self))
-        policy = with_policy(self._caller.policy, timeout, max_retries)
+        policy = self._caller.policy.changed(timeout, max_retries)
         variant._settle(self._session, policy)
         return variant
 

@@ -6,12 +6,10 @@ within the total time of its policy.
 """
 
 import asyncio
-import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpcore
@@ -22,7 +20,7 @@ from tunery import __version__
 from tunery._calls import EVENT_STREAM, Call
 from tunery._deadline import DeadlineBackend, deadline
 from tunery._decode import decode
-from tunery._retries import IDLE_SECONDS, Budget, Policy, Tries
+from tunery._retries import IDLE_SECONDS, Budget, Policy, Tries, retry_after_seconds
 from tunery._settings import ClientSettings
 from tunery.errors import (
     ApiError,
@@ -44,7 +42,6 @@ MAX_CONNECTIONS = 100
 STREAM_FIRST_BYTE_SECONDS = 10.0
 STREAM_IDLE_SECONDS = 45.0
 _SHOWN_CHARACTERS = 200
-_MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True):
@@ -369,7 +366,7 @@ def _has_more(response: httpx.Response) -> bool:
 def _refusal(response: httpx.Response, content: bytes) -> ApiError:
     status = response.status_code
     family = family_of(status)
-    wait = _retry_after(response.headers.get("retry-after"))
+    wait = retry_after_seconds(response.headers.get("retry-after"))
     request_id = response.headers.get("x-request-id")
     try:
         problem = decode(content, Problem)
@@ -387,25 +384,6 @@ def _refusal(response: httpx.Response, content: bytes) -> ApiError:
         request_id=problem.instance or request_id,
         retry_after_seconds=wait,
     )
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header.
-
-    Source: RFC 9110, 10.2.3: seconds, or a date.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except ValueError:
-            return None
-    if not math.isfinite(seconds):
-        return None
-    return min(_MAX_RETRY_AFTER_SECONDS, max(0.0, seconds))
 
 
 def _value(answer: Answer, call: Call[T]) -> T:

@@ -82,7 +82,7 @@ class JobProgress:
     def _render(self) -> RenderableType:
         if self._job is None:
             return Text("…")
-        head = Text.assemble((_subject(self._job), "bold"), "  ", (self._job.id, "dim"))
+        head = Text.assemble((title_of(self._job), "bold"), "  ", (self._job.id, "dim"))
         state = self._job.progress
         words = progress_text(self._job, self._losses, self._translate)
         if state is None or not state.total_steps or self._job.status == "queued":
@@ -96,6 +96,13 @@ class JobProgress:
             Text(self._scores, style="green"),
         )
         return Group(head, bar, Text(words))
+
+
+def title_of(job: Job) -> str:
+    """Return what a job does, and to what."""
+    spec: dict[str, Any] = job.spec
+    subject = spec.get("model") or spec.get("version") or spec.get("name") or ""
+    return f"{job.kind} {subject}".strip()
 
 
 def progress_text(job: Job, losses: list[float], translate: Translate) -> str:
@@ -154,9 +161,3 @@ def _queue_text(job: Job, translate: Translate) -> str:
         left = duration(job.queue.eta_seconds, translate)
         text += translate(", starts in {time}", time=left)
     return text
-
-
-def _subject(job: Job) -> str:
-    spec: dict[str, Any] = job.spec
-    subject = spec.get("model") or spec.get("version") or spec.get("name") or ""
-    return f"{job.kind} {subject}".strip()

@@ -5,10 +5,12 @@ service's Retry-After, one total time for a call with all its tries, and a budge
 of a service in trouble do not double its load.
 """
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ BUDGET_TRIES = 50.0  # that a client may spend in trouble
 EARNED_PER_CALL = 0.1  # in quiet times a tenth of the calls at most are retries
 _STATUSES = (408, 429, 500, 502, 503, 504)
 _REFUSED = (429, 503)  # the request was not carried out
+_MAX_RETRY_AFTER_SECONDS = 86_400.0
 _HOPELESS = ("model-unavailable",)  # nothing changes by itself
 
 
@@ -32,6 +35,13 @@ class Policy(msgspec.Struct, kw_only=True, frozen=True):
 
     timeout_seconds: float | None = 60.0
     max_retries: int = 5
+
+    def changed(self, timeout: float | None, max_retries: int | None) -> "Policy":
+        """Return a policy with other limits; null leaves one, 0 seconds are no total time."""
+        return Policy(
+            timeout_seconds=self.timeout_seconds if timeout is None else timeout or None,
+            max_retries=self.max_retries if max_retries is None else max_retries,
+        )
 
 
 class Budget:
@@ -120,11 +130,29 @@ class Tries:
             case ConnectionFailed(sent=False):
                 return True
             case ConnectionFailed() | TimedOut() | InvalidAnswer():
-                return self._call.repeatable
-            case ApiError(code="request-in-progress"):
-                return self._call.repeatable
+                passes = True
             case ApiError(code=code, status=status):
-                known = status in _STATUSES and code not in _HOPELESS
-                return known and self._call.repeatable
+                passes = status in _STATUSES and code not in _HOPELESS
+                passes = passes or code == "request-in-progress"
             case _:
-                return False
+                passes = False
+        return passes and self._call.repeatable
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After header.
+
+    Source: RFC 9110, 10.2.3: seconds, or a date.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except ValueError:
+            return None
+    if not math.isfinite(seconds):
+        return None
+    return min(_MAX_RETRY_AFTER_SECONDS, max(0.0, seconds))

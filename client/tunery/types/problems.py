@@ -4,7 +4,7 @@ The server answers with a code of this table, the SDK raises the class of that c
 `/problems/{code}` explains it. Codes never change; texts may.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -72,6 +72,10 @@ class ProblemKind(NamedTuple):
     hint: str
     title_zh: str
     hint_zh: str
+
+    def texts(self, language: Literal["en", "zh"]) -> tuple[str, str]:
+        """Return title and hint in a language."""
+        return (self.title_zh, self.hint_zh) if language == "zh" else (self.title, self.hint)
 
 
 _TABLE = (

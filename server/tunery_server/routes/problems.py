@@ -8,8 +8,8 @@ from litestar import MediaType, Response, get
 from litestar.params import FromPath
 from markdown_it import MarkdownIt
 
-from tunery.explanations import explanation
-from tunery.types import PROBLEMS, ProblemKind, ProblemPage
+from tunery.explanations import problem_page
+from tunery.types import PROBLEMS, ProblemPage
 from tunery_server.answers import answer
 from tunery_server.problems import Language, Refusal, language_of, quote
 from tunery_server.requests import Request
@@ -64,26 +64,15 @@ async def explain(request: Request, code: FromPath[str]) -> Response[ProblemPage
         "Vary": "Accept, Accept-Language",
     }
     if "html" not in request.headers.get("accept", ""):
-        return answer(_page(PROBLEMS[code], language), headers=headers)
+        return answer(problem_page(code, language), headers=headers)
     # The type is what the API documentation shows; see answers.from_bytes.
     rendered = cast("ProblemPage", _rendered(code, language))
     return Response(rendered, media_type=MediaType.HTML, headers=headers)
 
 
-def _page(kind: ProblemKind, language: Language) -> ProblemPage:
-    chinese = language == "zh"
-    return ProblemPage(
-        code=kind.code,
-        status=kind.status,
-        title=kind.title_zh if chinese else kind.title,
-        hint=kind.hint_zh if chinese else kind.hint,
-        explanation=explanation(kind.code, language),
-    )
-
-
 @functools.cache
 def _rendered(code: str, language: Language) -> bytes:
-    page = _page(PROBLEMS[code], language)
+    page = problem_page(code, language)
     # With html off, what looks like a tag in a text, such as <data dir>, is shown as it stands.
     markdown = MarkdownIt("commonmark", {"html": False})
     rendered = _PAGE.format(

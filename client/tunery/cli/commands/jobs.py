@@ -4,7 +4,7 @@ from itertools import islice
 
 import click
 
-from tunery._progress import duration, progress_text
+from tunery._progress import duration, progress_text, title_of
 from tunery.cli.options import Group, job_argument
 from tunery.cli.tables import Fact, ago, facts, status, table
 from tunery.cli.terminal import Terminal
@@ -34,7 +34,7 @@ def list_all(terminal: Terminal, /, limit: int, **filters: str | None) -> None:
     rows = [
         (
             each.id,
-            f"{each.kind} {subject(each)}".strip(),
+            title_of(each),
             status(each.status, terminal.translate),
             detail(each, terminal),
             ago(each.created_at, terminal.translate),
@@ -108,7 +108,7 @@ def print_job(terminal: Terminal, job: Job) -> None:
     resolved = ", ".join(f"{name} {each.value}" for name, each in job.resolved.items())
     rows: list[Fact] = [
         ("id", job.id),
-        ("job", f"{job.kind} {subject(job)}".strip()),
+        ("job", title_of(job)),
         ("status", status(job.status, terminal.translate)),
         ("progress", detail(job, terminal)),
         ("attempt", str(job.attempt)),
@@ -122,11 +122,6 @@ def print_job(terminal: Terminal, job: Job) -> None:
         ("finished", job.finished_at),
     ]
     terminal.show(facts(rows, terminal.translate))
-
-
-def subject(job: Job) -> str:
-    """Return what a job is about."""
-    return str(job.spec.get("model") or job.spec.get("version") or job.spec.get("name") or "")
 
 
 def detail(job: Job, terminal: Terminal) -> str:

@@ -1,6 +1,5 @@
 """`tunery serve`, `doctor` and `completion`: what concerns this machine."""
 
-import importlib.util
 import os
 import sys
 
@@ -9,12 +8,11 @@ from click.shell_completion import get_completion_class
 from rich.text import Text
 
 from tunery.cli.diagnosis import diagnose
-from tunery.cli.failures import USAGE, CommandFailed
 from tunery.cli.options import Command
+from tunery.cli.programs import require
 from tunery.cli.tables import table
 from tunery.cli.terminal import Terminal
 
-# The wheel carries the package of the server in any case; the extra brings what it imports.
 _SERVER_MODULES = ("tunery_server", "litestar", "sqlalchemy", "uvicorn")
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "red"), "": ("·", "dim")}
 
@@ -27,14 +25,13 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "fault": ("✗", "
 @click.pass_obj
 def serve(terminal: Terminal, settings: tuple[str, ...]) -> None:
     """Start the service. `tunery serve --help` lists its settings."""
-    if not all(importlib.util.find_spec(module) for module in _SERVER_MODULES):
-        raise CommandFailed(
-            terminal.translate(
-                "this needs the server, which is not installed here. Install it:\n"
-                "    pip install 'tunery[server,trainer,minilm]'"
-            ),
-            USAGE,
-        )
+    require(
+        _SERVER_MODULES,
+        terminal.translate(
+            "this needs the server, which is not installed here. Install it:\n"
+            "    pip install 'tunery[server,trainer,minilm]'"
+        ),
+    )
     # Replaced, not started: the service is the process that was asked for and gets its signals.
     os.execv(sys.executable, [sys.executable, "-m", "tunery_server", *settings])
 

@@ -10,8 +10,8 @@ from rich.text import Text
 from tunery.cli.options import Command
 from tunery.cli.tables import table
 from tunery.cli.terminal import Terminal
-from tunery.explanations import explanation
-from tunery.types import PROBLEMS, ProblemPage
+from tunery.explanations import problem_page
+from tunery.types import PROBLEMS
 
 
 @click.command(cls=Command)
@@ -26,7 +26,7 @@ def problems(terminal: Terminal, code: str | None) -> None:
         near = get_close_matches(code, PROBLEMS, n=3)
         hint = terminal.translate("; did you mean {name}?", name=", ".join(near)) if near else ""
         raise click.UsageError(terminal.translate("there is no problem {code}", code=code) + hint)
-    page = _page(code, terminal)
+    page = problem_page(code, terminal.language)
     if terminal.json:
         terminal.data(page)
         return
@@ -36,21 +36,9 @@ def problems(terminal: Terminal, code: str | None) -> None:
 
 
 def _list(terminal: Terminal) -> None:
-    pages = [_page(code, terminal) for code in PROBLEMS]
+    pages = [problem_page(code, terminal.language) for code in PROBLEMS]
     if terminal.json:
         terminal.data(pages)
         return
     rows = [(page.code, str(page.status or ""), page.title) for page in pages]
     terminal.show(table(["code", ">HTTP", ""], rows, terminal.translate))
-
-
-def _page(code: str, terminal: Terminal) -> ProblemPage:
-    kind = PROBLEMS[code]
-    chinese = terminal.language == "zh"
-    return ProblemPage(
-        code=code,
-        status=kind.status,
-        title=kind.title_zh if chinese else kind.title,
-        hint=kind.hint_zh if chinese else kind.hint,
-        explanation=explanation(code, terminal.language),
-    )
