@@ -45,9 +45,9 @@ _REASONS = {"502": "Bad Gateway", "503": "Service Unavailable", "429": "Too Many
 _PROBLEMS = {
     "502": b'{"type":"about:blank","title":"Bad Gateway","status":502}',
     "503": b'{"type":"about:blank","title":"The service is stopping.","status":503,'
-    b'"detail":"draining","code":"draining","hint":"","errors":[],"request_id":"req_0"}',
+    b'"detail":"draining","code":"draining","hint":"","errors":[],"instance":"req_0"}',
     "429": b'{"type":"about:blank","title":"Too many requests.","status":429,'
-    b'"detail":"slow down","code":"rate-limited","hint":"","errors":[],"request_id":"req_0"}',
+    b'"detail":"slow down","code":"rate-limited","hint":"","errors":[],"instance":"req_0"}',
 }
 
 
