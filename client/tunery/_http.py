@@ -41,6 +41,7 @@ MAX_CONNECTIONS = 100
 # The service greets at once and beats every 15 s; silence means a proxy that hoards what it gets.
 STREAM_FIRST_BYTE_SECONDS = 10.0
 STREAM_IDLE_SECONDS = 45.0
+_STREAM_STATUSES = (200, 204, 406)  # 406: something between lets no stream through
 _SHOWN_CHARACTERS = 200
 
 
@@ -106,7 +107,7 @@ class Session:
                 request = _build(self._client, call, _headers_of(call, None), STREAM_IDLE_SECONDS)
                 response = self._client.send(request, stream=True)
             try:
-                if response.status_code != 200:
+                if response.status_code not in _STREAM_STATUSES:
                     with deadline(first):
                         _check(response, response.read())
                 yield _chunks(response, first, until) if _has_more(response) else None
@@ -177,7 +178,7 @@ class AsyncSession:
                 request = _build(self._client, call, _headers_of(call, None), STREAM_IDLE_SECONDS)
                 response = await self._client.send(request, stream=True)
             try:
-                if response.status_code != 200:
+                if response.status_code not in _STREAM_STATUSES:
                     async with _ends(first):
                         _check(response, await response.aread())
                 yield _async_chunks(response, first, until) if _has_more(response) else None
@@ -358,7 +359,7 @@ def _has_more(response: httpx.Response) -> bool:
     if response.status_code == 204:
         return False
     media_type = response.headers.get("content-type", "")
-    if not media_type.startswith(EVENT_STREAM):
+    if response.status_code == 406 or not media_type.startswith(EVENT_STREAM):
         raise InvalidAnswer(f"the answer is {media_type or 'untyped'}, not {EVENT_STREAM}")
     return True
 

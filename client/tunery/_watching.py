@@ -89,7 +89,7 @@ class Patience:
 def deployment_outcome(deployment: Deployment) -> str | None:
     """Return what became of the last PUT: `ready`, `stopped`, a code; None while it loads.
 
-    The status alone does not say: until the supervisor sees a PUT, it is that of the one before.
+    The status alone does not say: it stays `ready` where a failed load leaves the old version up.
     """
     wanted = deployment.desired
     if wanted.version is None and wanted.checkpoint is None:

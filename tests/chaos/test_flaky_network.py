@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.chaos.awaited import CLIENTS
 from tests.chaos.proxy import broken_network
 from tests.chaos.traffic import Target, drive
 from tests.e2e import service as e2e
@@ -28,14 +29,20 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             direct_url=service.url,
             api_key=(data_dir / "admin.key").read_text().strip(),
             dataset=tickets["id"],
+            ingest=tickets["job"],
             version=version,
             deployment="intent",
         )
 
 
-def test_10000_calls_through_a_broken_network_hang_and_double_nothing(target: Target) -> None:
-    with broken_network(port_of(target), seed=42) as proxy:
-        outcome = drive(target, proxy, calls=10_000, threads=8, timeout_seconds=8.0, seed=3)
+@pytest.mark.parametrize(("kind", "seed"), [("Client", 3), ("AsyncClient", 4)])
+def test_10000_calls_through_a_broken_network_hang_and_double_nothing(
+    target: Target, kind: str, seed: int
+) -> None:
+    with CLIENTS[kind]() as new, broken_network(port_of(target), seed=42) as proxy:
+        outcome = drive(
+            target, proxy, calls=10_000, threads=8, timeout_seconds=8.0, seed=seed, new=new
+        )
 
     print(outcome.line())
     for each in outcome.broken[:50]:

@@ -21,7 +21,7 @@ from tests.chaos.proxy import ChaosProxy
 from tests.e2e import service as e2e
 
 import tunery
-from tunery.types import Hyperparameters
+from tunery.types import Event, Hyperparameters
 
 GRACE_SECONDS = 1.5  # that a call may take more than its timeout
 CALLS_OF_A_CLIENT = 100  # then another one comes, with new connections and a new retry budget
@@ -42,6 +42,7 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
     direct_url: str
     api_key: str
     dataset: str
+    ingest: str  # its job, which has ended
     version: str | None = None  # else there are no evaluations
     deployment: str | None = None  # else there are no predictions
 
@@ -84,7 +85,7 @@ class Ledger:
     def __init__(self, timeout_seconds: float) -> None:
         self.outcome = Outcome()
         self.bounds: dict[tuple[str, str], tuple[int, int]] = {}
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
 
     def call(self, what: str, call: Callable[[], Any]) -> Any:
@@ -104,7 +105,7 @@ class Ledger:
         outcome = self.outcome
         outcome.calls += 1
         outcome.slowest_seconds = max(outcome.slowest_seconds, took)
-        if took > self._timeout_seconds + GRACE_SECONDS:
+        if took > self.timeout_seconds + GRACE_SECONDS:
             outcome.hung.append(f"{what} took {took:.1f} s")
         if error is None:
             outcome.successes += 1
@@ -148,7 +149,7 @@ class Visitor:
         self,
         target: Target,
         ledger: Ledger,
-        new_client: Callable[[], tunery.Client],
+        new_client: Callable[[], Any],
         *,
         number: int,
         seed: int,
@@ -166,7 +167,8 @@ class Visitor:
         """Make about so many calls."""
         actions: dict[Callable[[tunery.Client], None], int] = {
             self._list: 12,
-            self._look: 30,
+            self._look: 26,
+            self._follow: 4,
             self._upload: 18,
             self._key: 9,
             self._finetune: 10,
@@ -211,6 +213,15 @@ class Visitor:
             found = self._call("get dataset", lambda: client.datasets.get(wanted))
         if found is not None:
             self._ledger.expect("the id", found.id, wanted)
+
+    def _follow(self, client: tunery.Client) -> None:
+        seen: list[Event] = []
+        events = client.jobs.events(self._target.ingest, timeout=self._ledger.timeout_seconds)
+        followed = self._call("events", lambda: seen.extend(events) or seen)
+        seqs = [event.seq for event in seen]
+        self._ledger.expect("the seqs", seqs, [*range(1, len(seqs) + 1)])
+        if followed is not None:
+            self._ledger.expect("the last event", seen[-1].type, "end")
 
     def _upload(self, client: tunery.Client) -> None:
         name = f"{self._name()}.csv"
@@ -308,12 +319,16 @@ def drive(
     timeout_seconds: float,
     seed: int,
     transport: Callable[[], httpx.BaseTransport] | None = None,
+    new: Callable[..., Any] = tunery.Client,
 ) -> Outcome:
-    """Make calls through a proxy, from several threads, and check what they have left."""
+    """Make calls through a proxy, from several threads, and check what they have left.
+
+    `new` is what makes clients: `tunery.Client`, or an `AsyncClient` with the same face.
+    """
     ledger = Ledger(timeout_seconds)
 
-    def new_client() -> tunery.Client:
-        return tunery.Client(
+    def new_client() -> Any:
+        return new(
             proxy.url,
             api_key=target.api_key,
             timeout=timeout_seconds,

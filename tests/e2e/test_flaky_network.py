@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from tests.chaos.awaited import CLIENTS
 from tests.chaos.proxy import NONE, WEIGHTS, broken_network
 from tests.chaos.traffic import Target, drive
 from tests.e2e import service as e2e
@@ -25,12 +26,18 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             direct_url=service.url,
             api_key=(service.data_dir / "admin.key").read_text().strip(),
             dataset=tickets["id"],
+            ingest=tickets["job"],
         )
 
 
-def test_calls_through_a_broken_network_end_in_time_and_do_nothing_twice(target: Target) -> None:
-    with broken_network(port_of(target), seed=7, weights=DENSE) as proxy:
-        outcome = drive(target, proxy, calls=200, threads=4, timeout_seconds=3.0, seed=1)
+@pytest.mark.parametrize(("kind", "seed"), [("Client", 1), ("AsyncClient", 2)])
+def test_calls_through_a_broken_network_end_in_time_and_do_nothing_twice(
+    target: Target, kind: str, seed: int
+) -> None:
+    with CLIENTS[kind]() as new, broken_network(port_of(target), seed=7, weights=DENSE) as proxy:
+        outcome = drive(
+            target, proxy, calls=200, threads=4, timeout_seconds=3.0, seed=seed, new=new
+        )
 
     print(outcome.line())
     assert outcome.broken == []
@@ -41,7 +48,7 @@ def test_calls_through_a_broken_network_end_in_time_and_do_nothing_twice(target:
 def test_the_check_finds_the_doubles_of_a_client_that_changes_its_keys(target: Target) -> None:
     with broken_network(port_of(target), seed=8, weights=LOST_ANSWERS) as proxy:
         outcome = drive(
-            target, proxy, calls=80, threads=4, timeout_seconds=3.0, seed=2, transport=NewKeys
+            target, proxy, calls=80, threads=4, timeout_seconds=3.0, seed=3, transport=NewKeys
         )
 
     print(outcome.line())
