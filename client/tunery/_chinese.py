@@ -293,6 +293,7 @@ CHINESE: dict[str, str] = {
     # Faults
     "{url} does not answer: {why}": "{url} 没有响应：{why}",
     "Is it running? Start it with: tunery serve": "服务在运行吗？启动：tunery serve",
+    "Its log: tunery jobs logs {id}": "日志：tunery jobs logs {id}",
     "More: tunery problems {code}": "详情：tunery problems {code}",
     "See {command} --help": "参见 {command} --help",
     "there is no option {name}": "没有选项 {name}",
@@ -354,5 +355,5 @@ CHINESE: dict[str, str] = {
         "在本机用 `tunery serve` 启动，或用 TUNERY_URL 指定。"
     ),
     "{url} has tunery {theirs}, this is {ours}": "{url} 是 tunery {theirs}，本机是 {ours}",
-    "{seconds:+.1f} s against this machine": "与本机相差 {seconds:+.1f} 秒",
+    "{seconds:+z.1f} s against this machine": "与本机相差 {seconds:+z.1f} 秒",
 }

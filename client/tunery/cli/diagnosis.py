@@ -235,6 +235,6 @@ def _version(url: str, live: Live, terminal: Terminal) -> Finding:
 
 def _clock(live: Live, terminal: Terminal) -> Finding:
     skew = (datetime.fromisoformat(live.time) - datetime.now(UTC)).total_seconds()
-    text = terminal.translate("{seconds:+.1f} s against this machine", seconds=skew)
+    text = terminal.translate("{seconds:+z.1f} s against this machine", seconds=skew)
     verdict: Verdict = "ok" if abs(skew) < SKEW_SECONDS else "warning"
     return Finding(name="clock of the service", found=text, verdict=verdict)

@@ -113,6 +113,8 @@ def _advice(error: TuneryError, terminal: Terminal) -> str:
         parts.append(terminal.translate("Is it running? Start it with: tunery serve"))
     if isinstance(error, ApiError) and error.hint:
         parts.append(error.hint)
+    if isinstance(error, JobFailed) and error.job is not None:
+        parts.append(terminal.translate("Its log: tunery jobs logs {id}", id=error.job.id))
     if error.code:
         parts.append(terminal.translate("More: tunery problems {code}", code=error.code))
     return "\n".join(parts)

@@ -334,7 +334,7 @@ class Attempt:
         job_id, attempt = self._job.id, self._job.attempt
         deaths = self._job.deaths + (1 if died else 0)
         if died and deaths >= MAX_DEATHS and not await self._stops():
-            tried = f"{message}; it was the death number {deaths}"
+            tried = f"{message}, as {deaths - 1} before it did"
             await self.fail("stalled" if self.stalled else "crash-loop", tried, log_tail)
             return
         async with self._database.write() as connection:
