@@ -19,13 +19,22 @@ from tunery.errors import (
     DatasetRejected,
     DeploymentFailed,
     InvalidAnswer,
+    InvalidArgument,
     JobCancelled,
     JobFailed,
     NotConfigured,
     TimedOut,
     TuneryError,
 )
-from tunery.types import Checkpoints, Columns, EarlyStopping, Hyperparameters, Policies, SplitSpec
+from tunery.types import (
+    Checkpoints,
+    Columns,
+    EarlyStopping,
+    Hyperparameters,
+    Policies,
+    SplitSpec,
+    Transform,
+)
 
 if TYPE_CHECKING:
     from tunery._async_client import AsyncClient
@@ -49,6 +58,7 @@ __all__ = [
     "EarlyStopping",
     "Hyperparameters",
     "InvalidAnswer",
+    "InvalidArgument",
     "Job",
     "JobCancelled",
     "JobFailed",
@@ -56,6 +66,7 @@ __all__ = [
     "Policies",
     "SplitSpec",
     "TimedOut",
+    "Transform",
     "Tuned",
     "TuneryError",
     "errors",

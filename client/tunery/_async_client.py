@@ -262,7 +262,7 @@ class AsyncPredict:
         async def ask(batch: Batch) -> PredictResponse:
             request = batch.request(model, top_k=top_k, truncate=truncate)
             try:
-                return await self._caller.send(calls.predict(request))
+                return batch.checked(await self._caller.send(calls.predict(request)))
             except ApiError as error:
                 raise batch.explained(error) from None
 

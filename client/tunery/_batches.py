@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tunery.errors import ApiError
-from tunery.types import MAX_INPUTS, FieldError, PredictRequest
+from tunery.errors import ApiError, InvalidAnswer, InvalidArgument
+from tunery.types import MAX_INPUTS, FieldError, PredictRequest, PredictResponse
 
 MAX_BATCH_BYTES = 1_500_000  # of JSON; the service takes 2 MiB unless it is told otherwise
+_SHOWN_CHARACTERS = 80
 _encoder = msgspec.json.Encoder()
 
 
@@ -23,6 +24,18 @@ class Batch(msgspec.Struct, kw_only=True, frozen=True):
     def request(self, model: str, *, top_k: int, truncate: bool) -> PredictRequest:
         """Return what is asked about them."""
         return PredictRequest(model=model, inputs=self.inputs, top_k=top_k, truncate=truncate)
+
+    def checked(self, response: PredictResponse) -> PredictResponse:
+        """Return an answer that has a prediction for each text.
+
+        Raises:
+            InvalidAnswer: it has more, or fewer.
+        """
+        if len(response.predictions) != len(self.inputs):
+            raise InvalidAnswer(
+                f"{len(response.predictions)} predictions came for {len(self.inputs)} texts"
+            )
+        return response
 
     def explained(self, error: ApiError) -> ApiError:
         """Let a refusal point into all of the texts instead of into this batch."""
@@ -51,10 +64,17 @@ class Batcher:
 
         Raises:
             TypeError: it is not a text; its place is in the message.
+            InvalidArgument: it holds half a character.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - the types end here
             place = self._start + len(self._held)
             raise TypeError(f"input {place} is {type(text).__name__}, not str")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            place = self._start + len(self._held)
+            shown = ascii(text[:_SHOWN_CHARACTERS])
+            raise InvalidArgument(f"input {place}: {shown} is not UTF-8") from None
         size = _size(text)
         if len(self._held) == MAX_INPUTS or self._bytes + size > MAX_BATCH_BYTES:
             yield from self.end()

@@ -99,6 +99,19 @@ class Caller:
         """Return the answer to a call."""
         return self.session.send(call, self.policy, key)
 
+    def ask(self, call: Call[T], patience: Patience) -> T:
+        """Return the answer to a GET, through lost connections and restarts of the service."""
+        while True:
+            patience.begin()
+            try:
+                answer = self.session.ask(call, patience.round_until(0))
+                value = decode(answer.content, call.of)
+            except TuneryError as failure:
+                time.sleep(patience.after(failure))
+            else:
+                patience.answered()
+                return value
+
     def updates(self, call: Call[T], patience: Patience) -> Iterator[T]:
         """Yield a resource now and at each change, for ever."""
         etag: str | None = None
@@ -125,7 +138,6 @@ class Caller:
             try:
                 with closing(self._round(feed, patience, wait)) as events:
                     for event in events:
-                        patience.answered()
                         yield event
                         if feed.ended:
                             return
@@ -153,6 +165,7 @@ class Caller:
                 feed.ended = True
                 return
             for chunk in chunks:
+                patience.answered()  # also a beat, in which no event is
                 yield from feed.streamed(chunk)
 
 
@@ -166,6 +179,19 @@ class AsyncCaller:
     async def send(self, call: Call[T], *, key: str | None = None) -> T:
         """Return the answer to a call."""
         return await self.session.send(call, self.policy, key)
+
+    async def ask(self, call: Call[T], patience: Patience) -> T:
+        """Return the answer to a GET, through lost connections and restarts of the service."""
+        while True:
+            patience.begin()
+            try:
+                answer = await self.session.ask(call, patience.round_until(0))
+                value = decode(answer.content, call.of)
+            except TuneryError as failure:
+                await asyncio.sleep(patience.after(failure))
+            else:
+                patience.answered()
+                return value
 
     async def updates(self, call: Call[T], patience: Patience) -> AsyncIterator[T]:
         """Yield a resource now and at each change, for ever."""
@@ -193,7 +219,6 @@ class AsyncCaller:
             try:
                 async with aclosing(self._round(feed, patience, wait)) as events:
                     async for event in events:
-                        patience.answered()
                         yield event
                         if feed.ended:
                             return
@@ -222,6 +247,7 @@ class AsyncCaller:
                 feed.ended = True
                 return
             async for chunk in chunks:
+                patience.answered()  # also a beat, in which no event is
                 for event in feed.streamed(chunk):
                     yield event
 

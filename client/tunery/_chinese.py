@@ -10,6 +10,15 @@ CHINESE: dict[str, str] = {
     "Fine-tune a transformer over HTTP, prove it, hot-load it, serve it.": (
         "通过 HTTP 微调 Transformer，评估、热加载并提供服务。"
     ),
+    (
+        "Fine-tune a transformer over HTTP, prove it, hot-load it, serve it. "
+        "Exit status: 0 done; 1 refused; 2 wrong usage; 3 the data was rejected; 4 a job or a "
+        "deployment failed; 5 the service can't be reached; 130 interrupted."
+    ): (
+        "通过 HTTP 微调 Transformer，评估、热加载并提供服务。"
+        "退出状态：0 完成；1 被拒绝；2 用法错误；3 数据被拒绝；4 任务或部署失败；"
+        "5 无法连接服务；130 被中断。"
+    ),
     "Print JSON on stdout.": "在标准输出打印 JSON。",
     "Where the service is (TUNERY_URL).": "服务地址（TUNERY_URL）。",
     "Start the service.": "启动服务。",
@@ -36,6 +45,18 @@ CHINESE: dict[str, str] = {
         "数据集名称；默认取文件名。同名再次注册即为新版本。"
     ),
     "Return while the file is validated.": "不等待校验完成。",
+    "Make the next version from the rows of DATASET, which stays as it is.": (
+        "用 DATASET 的数据生成下一个版本；DATASET 本身不变。"
+    ),
+    (
+        "Make the next version from the rows of DATASET, which stays as it is. "
+        "The policies of DATASET hold; once one is given here, the others are the defaults."
+    ): (
+        "用 DATASET 的数据生成下一个版本；DATASET 本身不变。"
+        "默认沿用 DATASET 的策略；只要在此给出任意一项，其余各项即取默认值。"
+    ),
+    "What is done; repeats.": "执行的操作；可重复。",
+    "Rename or join labels; repeats.": "重命名或合并标签；可重复。",
     "Check FILE on this machine, without a service; needs the trainer installed.": (
         "在本机检查 FILE，不需要服务；需要安装 trainer。"
     ),
@@ -45,6 +66,9 @@ CHINESE: dict[str, str] = {
     "At most.": "最多条数。",
     "Show DATASET, an id or a name.": "显示 DATASET（id 或名称）。",
     "Show everything that was found in DATASET.": "显示 DATASET 的全部检查结果。",
+    "Delete DATASET, one version; models that were trained on it stay.": (
+        "删除 DATASET（一个版本）；用它训练的模型保留。"
+    ),
     "Show what changed in DATASET against the one named SINCE.": (
         "显示 DATASET 相对于 SINCE 的变化。"
     ),
@@ -106,6 +130,9 @@ CHINESE: dict[str, str] = {
     "Engine processes.": "引擎进程数。",
     "Return while it is loading.": "不等待加载完成。",
     "Let NAME serve again what was ready there before.": "让 NAME 恢复之前的版本。",
+    "Let NAME serve again what was ready there before. Twice in a row goes forward again.": (
+        "让 NAME 恢复之前的版本；连续执行两次则又回到原来的版本。"
+    ),
     "Stop serving under NAME; its history stays.": "停止 NAME 的服务；历史记录保留。",
     "List what serves.": "列出正在服务的部署。",
     "List what serves. With NAME, show that one and its history.": (
@@ -167,6 +194,7 @@ CHINESE: dict[str, str] = {
     "exporting": "导出中",
     "evaluating": "评估中",
     "reading": "读取中",
+    "comparing": "比较中",
     "checking": "检查中",
     "writing": "写入中",
     "waiting-for-device": "等待设备",
@@ -209,6 +237,9 @@ CHINESE: dict[str, str] = {
     "relabelled": "改标签",
     "moved": "换划分",
     "unchanged": "未变",
+    "transforms": "变换",
+    "rows changed": "改动行数",
+    "rows removed": "移除行数",
     "deployment": "部署",
     "deployments": "部署",
     "serves": "服务版本",
@@ -254,11 +285,37 @@ CHINESE: dict[str, str] = {
     "case": "大小写",
     "space": "空格",
     "width": "全半角",
+    "look-alike": "形近字符",
+    "composition": "字符组合方式",
+    "meaning": "同义词",
+    "left out": "去除的行",
+    "tokens": "词元",
+    "scripts": "文字",
+    "personal data": "个人信息",
+    "latin": "拉丁文",
+    "han": "汉字",
+    "kana": "假名",
+    "hangul": "谚文",
+    "cyrillic": "西里尔文",
+    "greek": "希腊文",
+    "arabic": "阿拉伯文",
+    "hebrew": "希伯来文",
+    "devanagari": "天城文",
+    "thai": "泰文",
+    "emoji": "表情符号",
+    "other": "其他文字",
+    "email": "电子邮件",
+    "phone": "电话号码",
+    "resident_id": "身份证号",
+    "bank_card": "银行卡号",
+    "iban": "IBAN",
+    "ip_address": "IP 地址",
     "repeated rows": "重复的行",
     "texts under several labels": "有多个标签的文本",
     "training texts that a held-out split has": "留出集中也有的训练文本",
     # Reports
     "accepted": "通过",
+    "accepted, to predict": "通过，仅用于预测",
     "accepted, with warnings": "通过，有警告",
     "{rows} read, {accepted} accepted": "读取 {rows}，接受 {accepted}",
     " (guessed)": "（自动判断）",
@@ -266,15 +323,25 @@ CHINESE: dict[str, str] = {
     "and {count} more": "还有 {count} 个",
     "what to do next": "下一步",
     "  More on each: tunery problems CODE": "  详情：tunery problems CODE",
-    "Nothing to mend. Register it: tunery datasets add FILE": (
-        "没有问题。注册：tunery datasets add FILE"
+    "Nothing to mend.": "没有问题。",
+    "Register it: tunery datasets add {files}": "注册：tunery datasets add {files}",
+    "{p50} in the median, 95 % {p95}, 99 % {p99}, at most {max}; max_length {suggested}": (
+        "中位数 {p50}，95 % {p95}，99 % {p99}，最多 {max}；max_length {suggested}"
     ),
+    "; {share} unknown to {model}": "；{model} 词表缺少 {share}",
+    (
+        "{changed} of {rows} rows get another label than in training;"
+        " probabilities differ by {difference} at most"
+    ): "{rows} 行中有 {changed} 行的标签与训练时不同；概率最多相差 {difference}",
     # What is going on
     "{id} is being validated": "正在校验 {id}",
     "Train on it: tunery finetune {name} --model MODEL": (
         "开始训练：tunery finetune {name} --model MODEL"
     ),
     "{version} is registered": "已登记 {version}",
+    "The model was trained on these rows; new texts will do worse.": (
+        "模型用这些数据训练过；新文本的结果会更差。"
+    ),
     "evaluating on the test split": "正在测试集上评估",
     "{name} serves {version}; ask it: tunery predict {name} TEXT": (
         "{name} 正在服务 {version}；试试：tunery predict {name} TEXT"
@@ -289,8 +356,22 @@ CHINESE: dict[str, str] = {
     ),
     "{id} is deleted": "已删除 {id}",
     "One text a line; Ctrl-D ends.": "每行一条文本；按 Ctrl-D 结束。",
+    "the log is empty": "日志为空",
+    "{cut} of {total} texts were cut at {tokens} tokens": (
+        "{total} 条文本中有 {cut} 条在 {tokens} 个词元处被截断"
+    ),
     "{count} empty lines were left out": "略去 {count} 个空行",
     # Faults
+    "See: tunery keys list": "请看：tunery keys list",
+    "See: tunery datasets list": "请看：tunery datasets list",
+    "Wait until it is ready; where it was rejected: tunery datasets report ID": (
+        "请等待其就绪；若已被拒绝：tunery datasets report ID"
+    ),
+    "See: tunery jobs list": "请看：tunery jobs list",
+    "See: tunery models; what serves: tunery deployments": (
+        "请看：tunery models；正在服务的部署：tunery deployments"
+    ),
+    "See: tunery deployments": "请看：tunery deployments",
     "{url} does not answer: {why}": "{url} 没有响应：{why}",
     "Is it running? Start it with: tunery serve": "服务在运行吗？启动：tunery serve",
     "Its log: tunery jobs logs {id}": "日志：tunery jobs logs {id}",
@@ -300,12 +381,21 @@ CHINESE: dict[str, str] = {
     "{name} is missing": "缺少 {name}",
     "; did you mean {name}?": "；是否指 {name}？",
     "; there are {names}": "；可用的有 {names}",
+    "`tunery serve` makes one here, in its data directory.": (
+        "`tunery serve` 会在其数据目录中创建密钥。"
+    ),
+    "{name} can't be {value}": "{name} 不能是 {value}",
+    "; it must be {bound}": "；必须 {bound}",
     "there is no hyperparameter {name}": "没有超参数 {name}",
     "there is no problem {code}": "没有问题代码 {code}",
     "there is no dataset {name}; see: tunery datasets list": (
         "没有数据集 {name}；请看：tunery datasets list"
     ),
     "give FILE, or --train and --test": "请给出 FILE，或 --train 和 --test",
+    "give --op or --relabel": "请给出 --op 或 --relabel",
+    "--relabel {pair}: write it as OLD=NEW": "--relabel {pair}：请写成 OLD=NEW",
+    "{text} is not UTF-8": "{text} 不是 UTF-8",
+    "line {number} is not UTF-8": "第 {number} 行不是 UTF-8",
     "give TEXTS or --file": "请给出 TEXTS 或 --file",
     "this needs the trainer, which is not installed here. Install it:\n"
     "    pip install 'tunery[trainer]'": (

@@ -10,9 +10,11 @@
 Safe to share between threads; a process that forks makes its own.
 """
 
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
@@ -262,7 +264,7 @@ class Predict:
         def ask(batch: Batch) -> PredictResponse:
             request = batch.request(model, top_k=top_k, truncate=truncate)
             try:
-                return self._caller.send(calls.predict(request))
+                return batch.checked(self._caller.send(calls.predict(request)))
             except ApiError as error:
                 raise batch.explained(error) from None
 
@@ -271,15 +273,27 @@ class Predict:
         if len(head) < 2 or concurrency < 2:
             yield from map(ask, chain(head, parts))
             return
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="tunery-predict") as pool:
-            waiting: deque[Future[PredictResponse]] = deque()
-            try:
-                for part in chain(head, parts):
-                    waiting.append(pool.submit(ask, part))
-                    if len(waiting) > concurrency:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        waiting: deque[Future[PredictResponse]] = deque()
+        for part in chain(head, parts):
+            waiting.append(_begun(partial(ask, part)))
+            if len(waiting) >= concurrency:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _begun(ask: Callable[[], PredictResponse]) -> Future[PredictResponse]:
+    """Ask in a thread of its own.
+
+    No pool: it would wait for every request on its way where one has failed, or after a Ctrl-C.
+    """
+    future: Future[PredictResponse] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="tunery-predict", daemon=True).start()
+    return future

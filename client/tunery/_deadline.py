@@ -5,6 +5,7 @@ network backend gives each read and write what is left until the deadline of the
 The asynchronous client needs none of this: `asyncio.timeout` ends anything.
 """
 
+import socket
 import ssl
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpcore
 
+PIECE_BYTES = 16 * 1024  # a TLS record
 _current = threading.local()
 
 
@@ -26,6 +28,11 @@ def deadline(until: float | None) -> Generator[None]:
         yield
     finally:
         _current.until = before
+
+
+def put_off(until: float | None) -> None:
+    """Give the network calls of this thread another deadline, until the one around them ends."""
+    _current.until = until
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
@@ -42,14 +49,29 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect.
+        """Connect to one address of the host after the other, all of them within the time.
 
         Raises:
+            httpcore.ConnectError: none can be reached.
             httpcore.ConnectTimeout: the deadline has passed.
         """
+        addresses = _addresses(host, port)
         left = _left(timeout, httpcore.ConnectTimeout)
-        stream = self._backend.connect_tcp(host, port, left, local_address, socket_options)
-        return _DeadlineStream(stream)
+        with deadline(None if left is None else time.monotonic() + left):
+            # Shares: a silent address leaves time for those after it.
+            for shares, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+                left = _left(None, httpcore.ConnectTimeout)
+                share = None if left is None else left / shares
+                try:
+                    stream = self._backend.connect_tcp(
+                        address, port, share, local_address, socket_options
+                    )
+                except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                    if shares == 1:
+                        raise
+                else:
+                    return _DeadlineStream(stream)
+        raise httpcore.ConnectError(f"{host} has no address")
 
 
 class _DeadlineStream(httpcore.NetworkStream):
@@ -60,7 +82,10 @@ class _DeadlineStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        # httpcore's own loop gives each part that gets away the whole time anew.
+        for start in range(0, len(buffer), PIECE_BYTES):
+            piece = buffer[start : start + PIECE_BYTES]
+            self._stream.write(piece, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -76,6 +101,14 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return [str(place[0]) for _, _, _, _, place in found]
 
 
 def _left(timeout: float | None, late: type[Exception]) -> float | None:

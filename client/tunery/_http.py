@@ -6,9 +6,17 @@ within the total time of its policy.
 """
 
 import asyncio
+import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -18,7 +26,7 @@ import msgspec
 
 from tunery import __version__
 from tunery._calls import EVENT_STREAM, Call
-from tunery._deadline import DeadlineBackend, deadline
+from tunery._deadline import DeadlineBackend, deadline, put_off
 from tunery._decode import decode
 from tunery._retries import IDLE_SECONDS, Budget, Policy, Tries, retry_after_seconds
 from tunery._settings import ClientSettings
@@ -26,6 +34,7 @@ from tunery.errors import (
     ApiError,
     ConnectionFailed,
     InvalidAnswer,
+    InvalidArgument,
     TimedOut,
     TuneryError,
     class_of,
@@ -36,6 +45,7 @@ from tunery.types import Problem
 T = TypeVar("T")
 Transport = httpx.BaseTransport
 AsyncTransport = httpx.AsyncBaseTransport
+Moved = Callable[[float], float | None]  # seconds that a piece of a body took; the new deadline
 CONNECT_SECONDS = 10.0
 MAX_CONNECTIONS = 100
 # The service greets at once and beats every 15 s; silence means a proxy that hoards what it gets.
@@ -43,6 +53,7 @@ STREAM_FIRST_BYTE_SECONDS = 10.0
 STREAM_IDLE_SECONDS = 45.0
 _STREAM_STATUSES = (200, 204, 406)  # 406: something between lets no stream through
 _SHOWN_CHARACTERS = 200
+_KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True):
@@ -77,7 +88,7 @@ class Session:
         tries = Tries(call, policy, self._budget)
         while True:
             try:
-                value = _value(self._try(call, headers, tries.until()), call)
+                value = _value(self._try(call, headers, tries.until(), tries.moved), call)
             except TuneryError as failure:
                 if tries.was_done_before(failure):
                     return decode(b"null", call.of)
@@ -92,7 +103,7 @@ class Session:
         Raises:
             TuneryError: there is none, or it is a refusal.
         """
-        return self._try(call, _headers_of(call, None), until)
+        return self._try(call, _headers_of(call, None), until, lambda _seconds: until)
 
     @contextmanager
     def stream(self, call: Call[bytes], until: float | None) -> Generator[Iterator[bytes] | None]:
@@ -101,7 +112,7 @@ class Session:
         Raises:
             TuneryError: it can't be opened, it broke, or nothing came for a while.
         """
-        with _translated():
+        with _translated(self._client.base_url):
             first = _first_byte(until)
             with deadline(first):
                 request = _build(self._client, call, _headers_of(call, None), STREAM_IDLE_SECONDS)
@@ -118,11 +129,17 @@ class Session:
         """Close the connections."""
         self._client.close()
 
-    def _try(self, call: Call[Any], headers: Mapping[str, str], until: float | None) -> Answer:
-        with deadline(until), _translated():
+    def _try(
+        self,
+        call: Call[Any],
+        headers: Mapping[str, str],
+        until: float | None,
+        moved: Moved,
+    ) -> Answer:
+        with deadline(until), _translated(self._client.base_url):
             request = _build(self._client, call, headers, _seconds_until(until))
             if call.body is not None:
-                request.stream = _SyncBody(call.body.open())
+                request.stream = _SyncBody(call.body.open(), moved)
             response = self._client.send(request, stream=True)
             try:
                 content = response.read()
@@ -154,7 +171,7 @@ class AsyncSession:
         tries = Tries(call, policy, self._budget)
         while True:
             try:
-                value = _value(await self._try(call, headers, tries.until()), call)
+                value = _value(await self._try(call, headers, tries.until(), tries.moved), call)
             except TuneryError as failure:
                 if tries.was_done_before(failure):
                     return decode(b"null", call.of)
@@ -165,14 +182,14 @@ class AsyncSession:
 
     async def ask(self, call: Call[Any], until: float | None) -> Answer:
         """Return the answer to one try. Raises like `Session.ask`."""
-        return await self._try(call, _headers_of(call, None), until)
+        return await self._try(call, _headers_of(call, None), until, lambda _seconds: until)
 
     @asynccontextmanager
     async def stream(
         self, call: Call[bytes], until: float | None
     ) -> AsyncGenerator[AsyncIterator[bytes] | None]:
         """Open a stream of events and yield its chunks. Raises like `Session.stream`."""
-        with _translated():
+        with _translated(self._client.base_url):
             first = _first_byte(until)
             async with _ends(first):
                 request = _build(self._client, call, _headers_of(call, None), STREAM_IDLE_SECONDS)
@@ -190,13 +207,17 @@ class AsyncSession:
         await self._client.aclose()
 
     async def _try(
-        self, call: Call[Any], headers: Mapping[str, str], until: float | None
+        self,
+        call: Call[Any],
+        headers: Mapping[str, str],
+        until: float | None,
+        moved: Moved,
     ) -> Answer:
-        with _translated():
-            async with _ends(until):
+        with _translated(self._client.base_url):
+            async with _ends(until) as end:
                 request = _build(self._client, call, headers, _seconds_until(until))
                 if call.body is not None:
-                    request.stream = _AsyncBody(call.body.open())
+                    request.stream = _AsyncBody(call.body.open(), moved, end)
                 response = await self._client.send(request, stream=True)
                 try:
                     content = await response.aread()
@@ -219,21 +240,33 @@ class _DeadlineTransport(httpx.HTTPTransport):
 
 
 class _SyncBody(httpx.SyncByteStream):
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], moved: Moved) -> None:
         self._chunks = chunks
+        self._moved = moved
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
+        began = time.monotonic()
+        for chunk in self._chunks:
+            yield chunk
+            now = time.monotonic()
+            put_off(self._moved(now - began))
+            began = now
 
 
 class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], moved: Moved, end: asyncio.Timeout) -> None:
         self._chunks = chunks
+        self._moved = moved
+        self._end = end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        began = time.monotonic()
         # A read from the disk may block for a moment: not in the event loop.
         while (chunk := await asyncio.to_thread(next, self._chunks, None)) is not None:
             yield chunk
+            now = time.monotonic()
+            self._end.reschedule(_of_this_loop(self._moved(now - began)))
+            began = now
 
 
 # The pool never waits: whoever wants more connections than this has a bug, or an attack in mind.
@@ -257,10 +290,17 @@ def _headers(settings: ClientSettings) -> dict[str, str]:
 
 
 def _headers_of(call: Call[Any], key: str | None) -> dict[str, str]:
-    """Return the headers of every try of a call: one request id and one key for all of them."""
+    """Return the headers of every try of a call: one request id and one key for all of them.
+
+    Raises:
+        InvalidArgument: the key is none that the service takes.
+    """
     headers = {**call.headers, "X-Request-Id": f"req_{uuid.uuid4().hex}"}
     if call.creates:
-        headers["Idempotency-Key"] = key or uuid.uuid4().hex
+        key = uuid.uuid4().hex if key is None else key
+        if not _KEY.fullmatch(key):
+            raise InvalidArgument(f"idempotency_key={key!r}: give 1 to 200 printable ASCII letters")
+        headers["Idempotency-Key"] = key
     return headers
 
 
@@ -325,13 +365,18 @@ def _ends(until: float | None) -> asyncio.Timeout:
     return asyncio.timeout(None if until is None else max(0.0, until - time.monotonic()))
 
 
+def _of_this_loop(until: float | None) -> float | None:
+    return None if until is None else asyncio.get_running_loop().time() + until - time.monotonic()
+
+
 @contextmanager
-def _translated() -> Generator[None]:
+def _translated(url: httpx.URL) -> Generator[None]:
     """Turn httpx's errors into ours."""
+    place = str(url).rstrip("/")
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise ConnectionFailed(_described(error), sent=False) from error
+        raise ConnectionFailed(_described(error), url=place, sent=False) from error
     except (httpx.TimeoutException, TimeoutError) as error:
         raise TimedOut(f"no answer in time: {_described(error)}") from error
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
@@ -339,7 +384,7 @@ def _translated() -> Generator[None]:
     except httpx.DecodingError as error:
         raise InvalidAnswer(f"the answer can't be unpacked: {_described(error)}") from error
     except (httpx.HTTPError, httpx.StreamError) as error:
-        raise ConnectionFailed(_described(error)) from error
+        raise ConnectionFailed(_described(error), url=place) from error
 
 
 def _described(error: Exception) -> str:
@@ -388,4 +433,7 @@ def _refusal(response: httpx.Response, content: bytes) -> ApiError:
 
 
 def _value(answer: Answer, call: Call[T]) -> T:
-    return decode(answer.content or b"null", call.of)  # 204 has no content
+    content = answer.content or b"null"  # 204 has no content
+    if call.lines:
+        content = b"[" + b",".join(answer.content.splitlines()) + b"]"
+    return decode(content, call.of)

@@ -1,10 +1,10 @@
 """Inputs: what a person passes to a method as the structs of the contract."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from tunery.errors import TuneryError
+from tunery.errors import InvalidArgument, TuneryError
 from tunery.types import (
     Checkpoints,
     Columns,
@@ -22,6 +22,9 @@ from tunery.types import (
     SplitFiles,
     SplitSpec,
     Then,
+    Transform,
+    TransformOp,
+    VersionSpec,
 )
 
 S = TypeVar("S")
@@ -29,20 +32,27 @@ _FILE_ID = re.compile(r"file_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def id_of(resource: str | Dataset | Evaluation | File | Job | Key) -> str:
-    """Return the id of a resource, which may be given as its id."""
-    return resource if isinstance(resource, str) else resource.id
+    """Return the id of a resource, which may be given as its id.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    found = resource if isinstance(resource, str) else getattr(resource, "id", None)
+    if not isinstance(found, str):
+        raise InvalidArgument(f"{type(resource).__name__} is no id and nothing that has one")
+    return found
 
 
 def version_of(version: str | ModelVersion) -> str:
     """Return a version such as `intent/3`.
 
     Raises:
-        ValueError: it is none.
+        InvalidArgument: it is none.
     """
     if isinstance(version, ModelVersion):
         return version.version
     if "/" not in version:
-        raise ValueError(f"{version!r} is no version; write name/number, such as {version}/1")
+        raise InvalidArgument(f"{version!r} is no version; write name/number, such as {version}/1")
     return version
 
 
@@ -79,6 +89,14 @@ def dataset_spec(
     )
 
 
+def version_spec(
+    transforms: Sequence[Transform | TransformOp], policies: Policies | None
+) -> VersionSpec:
+    """Return the spec of a transformed version; what needs no more than its name is given by it."""
+    steps = [each if isinstance(each, Transform) else Transform(op=each) for each in transforms]
+    return VersionSpec(transforms=steps, policies=policies)
+
+
 def finetune_spec(
     dataset: str | Dataset,
     *,
@@ -110,7 +128,7 @@ def the_sources(
     """Return what was given for each split.
 
     Raises:
-        ValueError: neither one file, nor one per split.
+        InvalidArgument: neither one file, nor one per split.
     """
     splits = {"train": train, "validation": validation, "test": test}
     given = {split: source for split, source in splits.items() if source is not None}
@@ -118,4 +136,4 @@ def the_sources(
         return {"all": file}
     if file is None and {"train", "test"} <= set(given):
         return given
-    raise ValueError("give one file, or train and test (and validation)")
+    raise InvalidArgument("give one file, or train and test (and validation)")

@@ -116,7 +116,7 @@ def progress_text(job: Job, losses: list[float], translate: Translate) -> str:
     parts = [translate(job.status) if job.status != "running" else translate(state.phase)]
     if state.total_steps:
         parts.append(translate("step {step}/{total}", step=state.step, total=state.total_steps))
-    if losses:
+    if losses and state.total_steps:  # before its first step an attempt has none of its own
         parts.append(translate("loss {loss:.3f}", loss=losses[-1]))
     if state.examples_per_second:
         parts.append(translate("{rate:.0f} examples/s", rate=state.examples_per_second))

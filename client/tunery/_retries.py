@@ -20,7 +20,9 @@ from tunery.errors import ApiError, ConnectionFailed, InvalidAnswer, TimedOut, T
 
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 8.0
-SHARE_OF_A_TRY = 1 / 3  # of the total time: an answer that is lost leaves time to ask again
+# Of the total time; each try has twice that of the one before, so that a lost answer leaves time to
+# ask again and a slow one still comes: of three tries the last has all that is left.
+SHARE_OF_THE_FIRST_TRY = 1 / 7
 IDLE_SECONDS = 60.0  # without a byte, where a call has no total time
 BUDGET_TRIES = 50.0  # that a client may spend in trouble
 EARNED_PER_CALL = 0.1  # in quiet times a tenth of the calls at most are retries
@@ -94,8 +96,14 @@ class Tries:
         last = self.retries >= self._policy.max_retries or not self._call.repeatable
         if last or self._call.patient or self._policy.timeout_seconds is None:
             return self._until
-        share = self._policy.timeout_seconds * SHARE_OF_A_TRY
-        return min(self._until, self._clock() + share)
+        share = SHARE_OF_THE_FIRST_TRY * 2.0**self.retries
+        return min(self._until, self._clock() + self._policy.timeout_seconds * share)
+
+    def moved(self, seconds: float) -> float | None:
+        """Leave out of the total time what an upload took to get on; return like `until`."""
+        if self._until is not None:
+            self._until += seconds
+        return self._until
 
     def after(self, failure: TuneryError) -> float:
         """Return the seconds to wait before another try; raise the failure if there is none."""

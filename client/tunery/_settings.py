@@ -7,7 +7,7 @@ The only module of the SDK that reads the environment: `TUNERY_URL`, `TUNERY_API
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,13 @@ class ClientSettings(msgspec.Struct, kw_only=True, frozen=True):
     url: str
     api_key: str
     language: Language
+
+    def __repr__(self) -> str:
+        return f"ClientSettings(url={self.url!r}, language={self.language!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # msgspec has one, which would show the key.
+        return [("url", self.url), ("language", self.language)]
 
 
 def read_settings(
@@ -72,6 +79,10 @@ def key_file(environment: Mapping[str, str] | None = None) -> Path:
 def _host_of(url: str) -> str:
     try:
         parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise NotConfigured(
+                f"the URL of {parts.hostname} names a user; leave that out, and set TUNERY_API_KEY"
+            )
         usable = parts.scheme in ("http", "https") and parts.port != 0  # reading it checks it
         host = parts.hostname if usable else None
     except ValueError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunery._calls import Body
-from tunery.errors import DigestMismatch
+from tunery.errors import DigestMismatch, InvalidArgument
 from tunery.types import File
 
 Source = str | Path | bytes | BinaryIO
@@ -28,7 +28,11 @@ _MEDIA_TYPES = {
 
 
 class FileBody(Body):
-    """The bytes of a source; begun anew at every try."""
+    """The bytes of a source; begun anew at every try.
+
+    Raises:
+        InvalidArgument: the source is none.
+    """
 
     def __init__(self, source: Source, on_progress: OnProgress | None) -> None:
         self._source = Path(source) if isinstance(source, str) else source
@@ -71,6 +75,9 @@ class FileBody(Body):
             return len(self._source)
         if isinstance(self._source, Path):
             return self._source.stat().st_size
+        if not hasattr(self._source, "read"):
+            kind = type(self._source).__name__
+            raise InvalidArgument(f"give a path, bytes or an open file, not {kind}")
         if not self._source.seekable():
             self.again = False
             return None
@@ -110,12 +117,12 @@ def media_type_of(name: str) -> str:
     """Return the media type that a file's name stands for.
 
     Raises:
-        ValueError: it does not say.
+        InvalidArgument: it does not say.
     """
     found = _MEDIA_TYPES.get(Path(name).suffix.lower())
     if found is None:
         known = ", ".join(_MEDIA_TYPES)
-        raise ValueError(f"{name!r} ends in none of {known}; pass media_type=")
+        raise InvalidArgument(f"{name!r} ends in none of {known}; pass media_type=")
     return found
 
 

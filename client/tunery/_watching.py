@@ -35,7 +35,8 @@ class Patience:
         self._timeout_seconds = timeout_seconds
         self._until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         self._failures = 0
-        self._answered_at = self._began_at = time.monotonic()
+        self._failing_since: float | None = None
+        self._began_at = time.monotonic()
 
     @property
     def until(self) -> float | None:
@@ -64,7 +65,7 @@ class Patience:
     def answered(self) -> None:
         """Count an answer."""
         self._failures = 0
-        self._answered_at = time.monotonic()
+        self._failing_since = None
 
     def rest(self) -> float:
         """Return the seconds that are missing to a round of decent length."""
@@ -74,7 +75,10 @@ class Patience:
         """Return the seconds to wait after a failure; raise it where waiting will not help."""
         if not _passes(failure):
             raise failure
-        if time.monotonic() - self._answered_at > UNREACHABLE_SECONDS:
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        if now - self._failing_since > UNREACHABLE_SECONDS:
             raise failure
         wait = min(_LONGEST_WAIT_SECONDS, 0.25 * 2.0 ** min(self._failures, 10))
         wait *= 0.75 + 0.5 * random.random()
@@ -86,17 +90,20 @@ class Patience:
         return wait
 
 
-def deployment_outcome(deployment: Deployment) -> str | None:
-    """Return what became of the last PUT: `ready`, `stopped`, a code; None while it loads.
+def deployment_outcome(deployment: Deployment, generation: int | None) -> str | None:
+    """Return what became of a PUT, else of the last: `ready`, `stopped`, a code; None: it loads.
 
     The status alone does not say: it stays `ready` where a failed load leaves the old version up.
+    A PUT that did not serve before another came is `superseded`.
     """
+    outcomes = {each.generation: each.outcome for each in deployment.history}
     wanted = deployment.desired
+    if generation is not None and generation != wanted.generation:
+        return "ready" if outcomes.get(generation) == "ready" else "superseded"
     if wanted.version is None and wanted.checkpoint is None:
         return "stopped" if deployment.status == "stopped" else None
     if deployment.status == "loading":
         return None
-    outcomes = {each.generation: each.outcome for each in deployment.history}
     outcome = outcomes.get(wanted.generation)
     died = outcome == "ready" and deployment.status == "failed"
     return "crash-loop" if died else outcome

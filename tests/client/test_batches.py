@@ -1,7 +1,9 @@
 """Many texts in as few requests as the service allows, in their order."""
 
+import asyncio
 import itertools
 import json
+import threading
 import time
 from typing import Any
 
@@ -10,10 +12,17 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.client.answers import Script, client_of, predicted, problem
+from tests.client.answers import (
+    Script,
+    async_client_of,
+    client_of,
+    predicted,
+    problem,
+    refused,
+)
 
 from tunery._batches import batches
-from tunery.errors import OutOfRange
+from tunery.errors import InvalidAnswer, InvalidArgument, ModelNotFound, OutOfRange
 from tunery.types import MAX_INPUTS
 
 TWO_MIB = 2 * 1024 * 1024
@@ -46,6 +55,11 @@ def test_what_is_no_text_is_told_by_its_place(wrong: Any) -> None:
         list(batches(["x"] * 300 + [wrong]))
 
 
+def test_half_a_character_is_told_by_its_place() -> None:
+    with pytest.raises(InvalidArgument, match=r"input 300: 'a\\ud800' is not UTF-8"):
+        list(batches(["x"] * 300 + ["a\ud800"]))
+
+
 def test_a_refusal_points_into_all_of_the_texts() -> None:
     places = [{"code": "empty-text", "message": "empty", "pointer": "/inputs/3"}]
 
@@ -73,6 +87,44 @@ def test_predictions_keep_the_order_of_their_texts(concurrency: int) -> None:
         found = client.predict("intent", texts, concurrency=concurrency)
 
     assert [each.label for each in found] == texts
+
+
+def test_a_refusal_does_not_wait_for_the_requests_that_are_on_their_way() -> None:
+    ended = threading.Event()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content)["inputs"][0] == "0":
+            return refused("model-not-found", 404)
+        ended.wait(20.0)
+        return predicted(request)
+
+    with client_of(handler) as client:
+        began = time.monotonic()
+        with pytest.raises(ModelNotFound):
+            client.predict("intent", [str(i) for i in range(1500)])
+        took = time.monotonic() - began
+        ended.set()
+
+    assert took < 10.0
+
+
+def all_but_one(request: httpx.Request) -> httpx.Response:
+    found = predicted(request).json()
+    return httpx.Response(200, json={**found, "predictions": found["predictions"][1:]})
+
+
+def test_an_answer_without_a_prediction_for_each_text_is_invalid() -> None:
+    with client_of(all_but_one) as client, pytest.raises(InvalidAnswer, match="came for 2 texts"):
+        client.predict("intent", ["a", "b"])
+
+
+def test_an_awaited_answer_without_a_prediction_for_each_text_is_invalid() -> None:
+    async def body() -> None:
+        async with async_client_of(all_but_one) as client:
+            await client.predict("intent", ["a", "b"])
+
+    with pytest.raises(InvalidAnswer, match="came for 2 texts"):
+        asyncio.run(body())
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

@@ -55,8 +55,12 @@ def test_the_help_names_every_command(command: str, capsys: pytest.CaptureFixtur
         (["finetune", "tickets"], "--model is missing"),
         (["datasets", "add"], "give FILE, or --train and --test"),
         (["datasets", "check", "nope.csv"], "nope.csv"),
+        (["datasets", "transform", "ds_1"], "give --op or --relabel"),
+        (["datasets", "transform", "ds_1", "--op", "shout"], "--op: 'shout' is not one of"),
+        (["datasets", "transform", "ds_1", "--relabel", "a"], "write it as OLD=NEW"),
         (["problems", "empty-tex"], "did you mean empty-text"),
         (["jobs", "list"], "there is no API key"),
+        (["jobs", "list"], "`tunery serve` makes one here"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_what_is_wrong(
@@ -175,6 +179,9 @@ def test_serve_becomes_the_server_with_the_same_arguments(tmp_path: Path) -> Non
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "__main__.py").write_text("import os, sys; print(os.getpid(), *sys.argv[1:])")
+    here = tmp_path / "here"
+    (here / "tunery_server").mkdir(parents=True)
+    (here / "tunery_server" / "__init__.py").write_text("raise AssertionError('of the folder')")
     for name in ("litestar", "sqlalchemy", "uvicorn"):
         (tmp_path / f"{name}.py").write_text("")
     command = [sys.executable, "-c", "import tunery.cli; tunery.cli.main()"]
@@ -182,7 +189,7 @@ def test_serve_becomes_the_server_with_the_same_arguments(tmp_path: Path) -> Non
     environment = {"PYTHONPATH": f"{tmp_path}:{CLIENT}"}
 
     process = subprocess.Popen(
-        command + arguments, env=environment, stdout=subprocess.PIPE, text=True
+        command + arguments, cwd=here, env=environment, stdout=subprocess.PIPE, text=True
     )
     output, _ = process.communicate(timeout=60)
 

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import httpcore
 import pytest
 
 from tunery import AsyncClient, Client
-from tunery._deadline import _left, deadline
-from tunery.errors import TimedOut
+from tunery._deadline import _DeadlineStream, _left, deadline
+from tunery.errors import ConnectionFailed, TimedOut
 
 DRIP_SECONDS = 0.03
 LONGEST_SECONDS = 20.0  # that the peer goes on: a client without a deadline fails, not hangs
@@ -131,6 +133,68 @@ def test_awaited_events_end_in_time(at_once: bytes, drip: bytes) -> None:
 
     with peer(at_once, drip) as url:
         assert asyncio.run(body(url)) < 10.0
+
+
+def test_a_body_that_gets_away_bit_by_bit_ends_in_time() -> None:
+    pieces: list[int] = []
+
+    class Slow(httpcore.NetworkStream):
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            pieces.append(len(buffer))
+            threading.Event().wait(DRIP_SECONDS)
+
+    with deadline(time.monotonic() + 0.1), pytest.raises(httpcore.WriteTimeout):
+        _DeadlineStream(Slow()).write(b"x" * 10_000_000, None)
+
+    assert len(pieces) < 20
+
+
+@contextmanager
+def unreachable() -> Iterator[int]:
+    """Yield a port of this machine that takes no more connections and refuses none."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let every name of a host stand for these addresses."""
+    resolve = socket.getaddrinfo
+
+    def found(host: str, port: int, *args: Any, **named: Any) -> Any:
+        hosts = addresses if host == "many.test" else (host,)
+        return [place for each in hosts for place in resolve(each, port, *args, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def test_a_host_of_many_silent_addresses_does_not_lengthen_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named(monkeypatch, *["127.0.0.1"] * 20)
+    with unreachable() as port:
+        url = f"http://many.test:{port}"
+        with Client(url, api_key="tnr_1_a", timeout=0.5, max_retries=0) as client:
+            began = time.monotonic()
+            with pytest.raises(ConnectionFailed):
+                client.live()
+
+    assert time.monotonic() - began < 5.0
+
+
+def test_a_silent_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    named(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with unreachable() as port, socket.create_server(("127.0.0.2", port)) as other:
+        url = f"http://many.test:{port}"
+        with Client(url, api_key="tnr_1_a", timeout=1.0, max_retries=0) as client:
+            with pytest.raises(TimedOut):  # the other one is reached, and says nothing
+                client.live()
+            connection, _ = other.accept()
+            connection.close()
 
 
 def test_a_deadline_holds_for_its_own_thread_only() -> None:

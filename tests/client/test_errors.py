@@ -1,6 +1,7 @@
 """Errors: a class per code, what each says, and that each survives a process border."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from tests.client.answers import (
     refused,
 )
 
-from tunery import errors
+from tunery import Client, errors
 from tunery.errors import (
     ApiError,
     BadRequest,
@@ -29,6 +30,7 @@ from tunery.errors import (
     DatasetRejected,
     DeploymentFailed,
     InvalidAnswer,
+    InvalidArgument,
     JobCancelled,
     JobFailed,
     LoadFailed,
@@ -267,6 +269,29 @@ def test_a_failed_deployment_says_why() -> None:
     assert str(found) == "load-failed: out of memory Use fewer replicas."
 
 
+def test_a_service_that_does_not_answer_is_named_with_what_to_do() -> None:
+    client = Client("http://127.0.0.1:9", api_key="tnr_x", max_retries=0)
+
+    with client, pytest.raises(ConnectionFailed) as caught:
+        client.jobs.get("job_1")
+
+    assert str(caught.value).startswith("http://127.0.0.1:9 does not answer: ")
+    assert str(caught.value).endswith("Is it running? Start it with: tunery serve")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.datasets.create([{"text": "a"}]),
+        lambda client: client.finetune(None, model="m"),
+        lambda client: client.jobs.get(7),
+    ],
+)
+def test_what_is_of_the_wrong_type_is_an_invalid_argument(ask: Callable[[Client], object]) -> None:
+    with client_of(Script(httpx.Response(200))) as client, pytest.raises(InvalidArgument):
+        ask(client)
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -279,7 +304,7 @@ def test_a_failed_deployment_says_why() -> None:
             request_id="req_1",
             retry_after_seconds=3.0,
         ),
-        ConnectionFailed("refused", sent=False),
+        ConnectionFailed("refused", url="http://host", sent=False),
         TimedOut(),
         dataset_rejected(rejected(), report_of(shown=12, total=512)),
         job_failed(failed()),

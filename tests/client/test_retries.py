@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.client.answers import CSV, FILE, LIVE, Script, client_of, refused
+from tests.client.answers import CSV, FILE, JOB, LIVE, Script, client_of, refused
 
 from tunery import _calls as calls
 from tunery._retries import Budget, Policy, Tries
@@ -16,12 +16,14 @@ from tunery.errors import (
     ApiError,
     ConnectionFailed,
     InvalidAnswer,
+    InvalidArgument,
     ModelUnavailable,
     NotFound,
     TimedOut,
     TuneryError,
     Unavailable,
 )
+from tunery.types import PredictRequest
 
 OK = httpx.Response(200, json=LIVE)
 LOST = httpx.ReadError("the peer has closed the connection")
@@ -240,15 +242,26 @@ def test_no_wait_goes_past_the_total_time() -> None:
     assert clock.now == 1001.75  # after 0.25, 0.5 and 1 s; 2 s more would be too late
 
 
-def test_a_try_has_a_third_of_the_total_time_and_never_more_than_is_left() -> None:
+def test_each_try_has_twice_the_time_of_the_one_before_and_the_third_all_that_is_left() -> None:
     clock = Clock()
-    tries = tries_of(timeout=60.0, clock=clock)
+    tries = tries_of(timeout=70.0, clock=clock)
 
-    first = tries.until()
-    clock.now = 1050.0
+    ends = [tries.until()]
+    for now in (1010.0, 1030.0):
+        clock.now = now
+        tries.after(TimedOut())
+        ends.append(tries.until())
 
-    assert first == 1020.0
-    assert tries.until() == 1060.0
+    assert ends == pytest.approx([1010.0, 1030.0, 1070.0])
+
+
+def test_a_try_never_has_more_than_is_left() -> None:
+    clock = Clock()
+    tries = tries_of(timeout=70.0, clock=clock)
+
+    clock.now = 1069.0
+
+    assert tries.until() == 1070.0
 
 
 def test_the_only_try_has_all_of_the_total_time() -> None:
@@ -256,7 +269,18 @@ def test_the_only_try_has_all_of_the_total_time() -> None:
 
 
 def test_a_patient_call_has_all_of_the_total_time_at_each_try() -> None:
-    assert tries_of(once_only(), timeout=60.0).until() == 1060.0
+    request = PredictRequest(model="intent", inputs=["hi"])
+
+    assert tries_of(calls.predict(request), timeout=60.0).until() == 1060.0
+
+
+def test_the_total_time_of_an_upload_leaves_out_how_long_its_pieces_took() -> None:
+    tries = tries_of(once_only(), timeout=60.0)
+
+    ends = [tries.until(), tries.moved(50.0), tries.moved(50.0)]
+
+    assert ends == [1060.0, 1110.0, 1160.0]
+    assert tries_of(once_only(), timeout=None).moved(50.0) is None
 
 
 def test_without_a_total_time_no_try_has_an_end() -> None:
@@ -361,6 +385,16 @@ def test_a_request_in_progress_is_asked_for_again_with_the_same_key() -> None:
     keys = [request.headers["Idempotency-Key"] for request in script.requests]
     assert len(keys) == 2
     assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201, "schlüssel", "a\nb"])
+def test_a_key_that_the_service_would_refuse_is_not_sent(key: str) -> None:
+    script = Script(httpx.Response(202, json=JOB))
+
+    with client_of(script) as client, pytest.raises(InvalidArgument, match="printable ASCII"):
+        client.finetune("ds_1", model="intent", idempotency_key=key)
+
+    assert script.requests == []
 
 
 def test_a_model_that_is_unavailable_is_not_asked_again() -> None:

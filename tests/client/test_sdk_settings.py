@@ -1,12 +1,17 @@
 """Settings of a client: an argument before a variable before the key file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from rich.pretty import pretty_repr
+from tests.client.answers import NEW_KEY
 
 from tunery import Client
 from tunery._settings import key_file, locale_language, read_settings
 from tunery.errors import NotConfigured
+from tunery.types import NewKey
 
 KEY = "tnr_00000000_of-the-file"
 
@@ -122,6 +127,23 @@ def test_a_key_file_that_is_a_folder_is_none(tmp_path: Path) -> None:
 def test_a_url_that_is_none_is_said_to_be_none(url: str) -> None:
     with pytest.raises(NotConfigured):
         Client(url, api_key="tnr_1_a").close()
+
+
+@pytest.mark.parametrize("url", ["http://me:pw@host", "http://me@host:8000", "http://@host:x"])
+def test_a_url_that_names_a_user_is_none_and_its_password_is_not_said(url: str) -> None:
+    with pytest.raises(NotConfigured, match="names a user") as caught:
+        read_settings(url, "tnr_1_a", None, {})
+
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shown", [repr, pretty_repr])
+def test_a_key_is_not_shown(shown: Callable[[object], str]) -> None:
+    settings = read_settings("http://host", "tnr_1_a", "en", {})
+    new = msgspec.convert({**NEW_KEY, "secret": "tnr_1_a"}, NewKey)
+
+    assert shown(settings) == "ClientSettings(url='http://host', language='en')"
+    assert shown(new) == "NewKey(id='8a4TQz0c', name='ci', scope='predict')"
 
 
 @pytest.mark.parametrize("key", ["tnr_é", "tnr_1\r\nX-Evil: 1", "tnr_1\x00"])

@@ -1,16 +1,23 @@
 """Uploads: whatever holds the bytes, all of them arrive, and that is checked."""
 
+import asyncio
+import hashlib
 import io
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.client.answers import CSV, FILE, Script, client_of, refused
+from tests.client.answers import CSV, FILE, KEY, Script, client_of, refused
+from tests.client.listening import listening
 
-from tunery._uploads import media_type_of
-from tunery.errors import DigestMismatch
+from tunery import AsyncClient, Client
+from tunery._uploads import CHUNK_BYTES, media_type_of
+from tunery.errors import DigestMismatch, InvalidArgument, TimedOut
+from tunery.types import File
 
 
 class Pipe(io.BytesIO):
@@ -18,6 +25,19 @@ class Pipe(io.BytesIO):
 
     def seekable(self) -> bool:
         return False
+
+
+class Slow(io.BytesIO):
+    """A file of five pieces, each of which takes a third of a second to read."""
+
+    def __init__(self) -> None:
+        super().__init__(b"x" * (5 * CHUNK_BYTES))
+        self._never = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, late."""
+        self._never.wait(0.3)
+        return super().read(size)
 
 
 def source_of(kind: str, folder: Path) -> Any:
@@ -88,6 +108,50 @@ def test_progress_is_told_piece_by_piece() -> None:
     assert seen == [(262_144, 600_000), (524_288, 600_000), (600_000, 600_000)]
 
 
+def receive(request: httpx.Request) -> httpx.Response:
+    digest = hashlib.sha256(request.content).hexdigest()
+    return httpx.Response(201, json={**FILE, "bytes": len(request.content), "sha256": digest})
+
+
+def test_an_upload_that_gets_on_takes_longer_than_the_total_time() -> None:
+    with (
+        listening(receive) as url,
+        Client(url, api_key=KEY, timeout=1.0, max_retries=0) as client,
+    ):
+        file = client.files.upload(Slow(), name="reviews.csv")
+
+    assert file.bytes == 5 * CHUNK_BYTES
+
+
+def test_an_awaited_upload_that_gets_on_takes_longer_than_the_total_time() -> None:
+    async def body(url: str) -> File:
+        async with AsyncClient(url, api_key=KEY, timeout=1.0, max_retries=0) as client:
+            return await client.files.upload(Slow(), name="reviews.csv")
+
+    with listening(receive) as url:
+        assert asyncio.run(body(url)).bytes == 5 * CHUNK_BYTES
+
+
+def test_an_upload_whose_answer_does_not_come_ends_in_time() -> None:
+    ended = threading.Event()
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        ended.wait(20.0)
+        return receive(request)
+
+    with (
+        listening(silent) as url,
+        Client(url, api_key=KEY, timeout=0.5, max_retries=0) as client,
+    ):
+        began = time.monotonic()
+        with pytest.raises(TimedOut):
+            client.files.upload(CSV, name="reviews.csv")
+        took = time.monotonic() - began
+        ended.set()
+
+    assert took < 10.0
+
+
 def test_other_bytes_than_were_sent_are_found_out() -> None:
     store = Store()
 
@@ -107,5 +171,5 @@ def test_a_file_that_is_not_there_is_never_sent(tmp_path: Path) -> None:
 def test_a_name_says_the_media_type_or_it_must_be_given() -> None:
     assert media_type_of("A.CSV") == "text/csv"
     assert media_type_of("a.jsonl") == "application/x-ndjson"
-    with pytest.raises(ValueError, match="pass media_type="):
+    with pytest.raises(InvalidArgument, match="pass media_type="):
         media_type_of("a.xlsx")

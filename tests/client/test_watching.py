@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.client.answers import (
+    AT,
+    DATASET,
+    DEPLOYMENT,
     JOB,
     JSON,
     NO_EVENTS,
@@ -24,7 +28,15 @@ from tests.client.answers import (
 
 from tunery import _watching
 from tunery._watching import EventFeed, Patience, _StreamParser
-from tunery.errors import ConnectionFailed, InvalidAnswer, NotFound, TimedOut, TooManyStreams
+from tunery.errors import (
+    ConnectionFailed,
+    DeploymentFailed,
+    InvalidAnswer,
+    NotFound,
+    NullLabel,
+    TimedOut,
+    TooManyStreams,
+)
 
 NO_STREAM = httpx.Response(204)
 
@@ -365,6 +377,132 @@ def test_a_status_that_this_client_does_not_know_is_waited_through() -> None:
 
     assert job.status == "succeeded"
     assert seen == ["hibernating", "succeeded"]
+
+
+def test_events_while_waiting_outlast_a_restart() -> None:
+    gone = [httpx.ConnectError("the service restarts")] * 2
+    script = Script(httpx.Response(200, json=JOB), *gone, listed(event(1), event(2, "end")))
+    seen: list[int] = []
+
+    with client_of(script, max_retries=0) as client:
+        client.jobs.wait("job_1", on_event=lambda each: seen.append(each.seq))
+
+    assert seen == [1, 2]
+
+
+def test_awaited_events_while_waiting_outlast_a_restart() -> None:
+    gone = [httpx.ConnectError("the service restarts")] * 2
+    script = Script(httpx.Response(200, json=JOB), *gone, listed(event(1), event(2, "end")))
+    seen: list[int] = []
+
+    async def body() -> None:
+        async with async_client_of(script, max_retries=0) as client:
+            await client.jobs.wait("job_1", on_event=lambda each: seen.append(each.seq))
+
+    asyncio.run(body())
+    assert seen == [1, 2]
+
+
+def test_a_wait_ends_in_time_where_its_events_do_not_come() -> None:
+    script = Script(httpx.Response(200, json=RUNNING), httpx.ConnectError("gone"))
+    began = time.monotonic()
+
+    with client_of(script) as client, pytest.raises(TimedOut, match="job_1 has not ended"):
+        client.jobs.wait("job_1", timeout=0.3, on_event=lambda _: None)
+
+    assert time.monotonic() - began < 10.0
+
+
+def test_a_quiet_time_is_none_without_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watching, "UNREACHABLE_SECONDS", 0.0)
+    patience = Patience("job_1", None)
+
+    patience.after(ConnectionFailed())
+    patience.answered()
+    patience.after(ConnectionFailed())
+
+    with pytest.raises(ConnectionFailed):
+        patience.after(ConnectionFailed())
+
+
+def test_a_beat_of_a_stream_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_watching, "UNREACHABLE_SECONDS", 0.0)
+
+    def beat() -> Iterator[bytes]:
+        yield b": beat\n\n"
+        raise httpx.ReadError("gone")
+
+    def beating(_: httpx.Request) -> httpx.Response:
+        headers = {"Content-Type": "text/event-stream"}
+        return httpx.Response(200, content=beat(), headers=headers)
+
+    script = Script(httpx.ConnectError("gone"), beating, stream_of(event(1, "end")))
+
+    with client_of(script) as client:
+        assert [each.seq for each in client.jobs.events("job_1")] == [1]
+
+
+REPLACED: JSON = {
+    **DEPLOYMENT,
+    "desired": {"version": "intent/9", "generation": 5},
+    "actual": {**DEPLOYMENT["actual"], "version": "intent/9", "generation": 5},
+    "history": [{"at": AT, "generation": 5, "version": "intent/9", "outcome": "ready"}],
+}
+DELETED: JSON = {
+    **DEPLOYMENT,
+    "status": "stopped",
+    "desired": {"generation": 5},
+    "actual": None,
+    "history": [],
+}
+
+
+@pytest.mark.parametrize("later", [REPLACED, DELETED], ids=["another PUT", "a DELETE"])
+def test_a_deployment_that_is_superseded_is_no_success(later: JSON) -> None:
+    script = Script(httpx.Response(202, json=DEPLOYMENT), httpx.Response(200, json=later))
+
+    with client_of(script) as client, pytest.raises(DeploymentFailed, match="something else"):
+        client.deployments.deploy("intent", "intent/3")
+
+
+def test_an_awaited_deployment_that_is_superseded_is_no_success() -> None:
+    script = Script(httpx.Response(202, json=DEPLOYMENT), httpx.Response(200, json=REPLACED))
+
+    async def body() -> None:
+        async with async_client_of(script) as client:
+            await client.deployments.deploy("intent", "intent/3")
+
+    with pytest.raises(DeploymentFailed, match="something else"):
+        asyncio.run(body())
+
+
+def test_a_deployment_that_served_before_it_was_replaced_is_a_success() -> None:
+    history = [*REPLACED["history"], *DEPLOYMENT["history"]]
+    script = Script(
+        httpx.Response(202, json=DEPLOYMENT),
+        httpx.Response(200, json={**REPLACED, "history": history}),
+    )
+
+    with client_of(script) as client:
+        assert client.deployments.deploy("intent", "intent/3").desired.generation == 5
+
+
+def test_a_deployment_that_was_asked_to_stop_has_stopped() -> None:
+    script = Script(httpx.Response(202, json=DELETED), httpx.Response(200, json=DELETED))
+
+    with client_of(script) as client:
+        stopped = client.deployments.wait(client.deployments.delete("intent"))
+
+    assert stopped.status == "stopped"
+
+
+def test_a_rejection_is_one_though_its_report_does_not_come() -> None:
+    error = {"code": "null-label", "message": "12 rows have no label", "hint": "Fill them in."}
+    rejected = {**DATASET, "status": "rejected", "error": error}
+    script = Script(httpx.Response(200, json=rejected), httpx.ReadError("gone"))
+
+    with client_of(script, max_retries=0) as client, pytest.raises(NullLabel):
+        client.datasets.wait("ds_1")
 
 
 def test_events_while_waiting_come_in_order_and_once() -> None:

@@ -5,6 +5,7 @@ failed; 5 the service can't be reached; 130 interrupted. Knows neither server no
 `datasets check` and `doctor` run them as programs.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,11 +17,17 @@ from tunery.cli.wording import translated
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status; `serve` never returns."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: `>&-`
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     terminal = Terminal()
     command = translated(root, terminal.translate)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = command.main(given, prog_name="tunery", obj=terminal, standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
+        terminal.json = terminal.json or "--json" in given  # a wrong option may come before it
         return exit_code_of(error, terminal)
+    finally:
+        terminal.close()
     return code if isinstance(code, int) else 0

@@ -12,11 +12,18 @@ from typing import Literal
 
 import msgspec
 
-from tunery import __version__
+from tunery import Client, __version__
 from tunery._settings import DEFAULT_URL, KEY_FILE, key_file
 from tunery.cli.programs import child_environment, trainer_command
 from tunery.cli.terminal import Terminal
-from tunery.errors import ConnectionFailed, NotConfigured, TimedOut, TuneryError
+from tunery.errors import (
+    ConnectionFailed,
+    InsufficientScope,
+    InvalidCredentials,
+    NotConfigured,
+    TimedOut,
+    TuneryError,
+)
 from tunery.types import Live
 
 Verdict = Literal["", "ok", "warning", "fault"]
@@ -203,18 +210,20 @@ def _service(terminal: Terminal) -> Iterator[Finding]:
     try:
         live = client.live()
     except (ConnectionFailed, TimedOut) as error:
-        text = terminal.translate("{url} does not answer: {why}", url=client.url, why=error)
+        text = terminal.translate("{url} does not answer: {why}", url=client.url, why=error.args[0])
         verdict: Verdict = "warning" if client.url == DEFAULT_URL else "fault"
         advice = terminal.translate("Start it here with `tunery serve`, or name it by TUNERY_URL.")
         yield Finding(name="service", found=text, verdict=verdict, advice=advice)
+        return
+    except TuneryError as error:  # another program has the port
+        yield Finding(name="service", found=f"{client.url}: {error}", verdict="fault")
         return
     yield _version(client.url, live, terminal)
     yield _clock(live, terminal)
     try:
         served = client.ready().deployments
         names = ", ".join(f"{name} {status}" for name, status in served.items())
-        client.models.base_models()  # asks for a key, unlike the rest
-        yield Finding(name="key", found=terminal.translate("accepted"), verdict="ok")
+        yield _key(client, terminal)
         yield Finding(
             name="deployments",
             found=names or terminal.translate("none"),
@@ -222,6 +231,16 @@ def _service(terminal: Terminal) -> Iterator[Finding]:
         )
     except TuneryError as error:
         yield Finding(name="service", found=str(error), verdict="fault")
+
+
+def _key(client: Client, terminal: Terminal) -> Finding:
+    try:
+        client.models.base_models()  # asks for a key, unlike health
+    except InsufficientScope:
+        return Finding(name="key", found=terminal.translate("accepted, to predict"), verdict="ok")
+    except InvalidCredentials as error:
+        return Finding(name="key", found=error.args[0], verdict="fault", advice=error.hint)
+    return Finding(name="key", found=terminal.translate("accepted"), verdict="ok")
 
 
 def _version(url: str, live: Live, terminal: Terminal) -> Finding:

@@ -1,7 +1,6 @@
 """Failures: what a command prints when it can't do what was asked, and how it exits."""
 
-import os
-import sys
+from contextlib import suppress
 
 import click
 from rich.text import Text
@@ -13,14 +12,27 @@ from tunery.errors import (
     ConnectionFailed,
     DatasetRejected,
     DeploymentFailed,
+    EmptyFile,
+    FormatMismatch,
+    InvalidArgument,
     JobCancelled,
     JobFailed,
     NotConfigured,
     TimedOut,
     TuneryError,
+    UnsupportedFormat,
 )
 from tunery.types import FieldError
 
+# Hints of the service speak HTTP; who sits at a terminal has commands.
+_HINTS = {
+    "key-not-found": "See: tunery keys list",
+    "dataset-not-found": "See: tunery datasets list",
+    "dataset-not-ready": "Wait until it is ready; where it was rejected: tunery datasets report ID",
+    "job-not-found": "See: tunery jobs list",
+    "model-not-found": "See: tunery models; what serves: tunery deployments",
+    "deployment-not-found": "See: tunery deployments",
+}
 REFUSED, USAGE, REJECTED, FAILED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 
@@ -42,22 +54,25 @@ def exit_code_of(error: BaseException, terminal: Terminal) -> int:
         case KeyboardInterrupt() | click.Abort():
             terminal.notes.print()
             return INTERRUPTED
-        case BrokenPipeError():  # `tunery … | head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         case CommandFailed():
-            _print(str(error), "", terminal)
+            _tell(str(error), terminal)
             return error.code
         case TuneryError():
             return _failure(error, terminal)
+        case UnicodeEncodeError():  # an argument that is not UTF-8 has half characters in it
+            _tell(terminal.translate("{text} is not UTF-8", text=ascii(error.object)), terminal)
+            return USAGE
         case OSError() if error.filename is not None:
-            _print(f"{error.filename}: {error.strerror}", "", terminal)
+            _tell(f"{error.filename}: {error.strerror}", terminal)
             return USAGE
         case _:
             raise error
 
 
 def _usage(error: click.UsageError, terminal: Terminal) -> int:
+    if terminal.json:
+        _tell(usage_problem(error, terminal.translate), terminal)
+        return USAGE
     if error.ctx is not None:
         terminal.notes.print(error.ctx.get_usage(), markup=False)
     _print(usage_problem(error, terminal.translate), "", terminal)
@@ -68,39 +83,56 @@ def _usage(error: click.UsageError, terminal: Terminal) -> int:
 
 def _failure(error: TuneryError, terminal: Terminal) -> int:
     if terminal.json:
-        told = {
-            "code": error.code,
-            "message": error.args[0] if error.args else "",
-            "hint": error.hint,
-            "errors": error.errors,
-            "request_id": error.request_id,
-        }
-        terminal.data({"error": told})
+        _print_json(error, terminal)
     else:
         _print(_message(error, terminal), _advice(error, terminal), terminal)
     match error:
-        case DatasetRejected():
+        case DatasetRejected() | EmptyFile() | FormatMismatch() | UnsupportedFormat():
             return REJECTED
         case JobFailed() | JobCancelled() | DeploymentFailed():
             return FAILED
         case ConnectionFailed() | TimedOut():
             return UNREACHABLE
-        case NotConfigured():
+        case NotConfigured() | InvalidArgument():
             return USAGE
         case _:
             return REFUSED
+
+
+def _tell(message: str, terminal: Terminal) -> None:
+    """Print what has no code."""
+    if terminal.json:
+        _print_json(TuneryError(message), terminal)
+    else:
+        _print(message, "", terminal)
+
+
+def _print_json(error: TuneryError, terminal: Terminal) -> None:
+    silent = isinstance(error, ConnectionFailed | TimedOut)
+    told = {
+        "code": error.code,
+        "message": _message(error, terminal) if silent else error.args[0],
+        "hint": terminal.translate(error.hint),
+        "errors": error.errors,
+        "request_id": error.request_id,
+    }
+    if isinstance(error, DatasetRejected) and error.dataset is not None:
+        told["dataset"] = error.dataset.id
+    with suppress(click.exceptions.Exit):  # nobody reads it: the status still tells
+        terminal.line({"error": told})  # one line: `predict` may have printed some before
 
 
 def _message(error: TuneryError, terminal: Terminal) -> str:
     match error:
         case ConnectionFailed() | TimedOut():
             url = terminal.client.url
-            return terminal.translate("{url} does not answer: {why}", url=url, why=error)
+            return terminal.translate("{url} does not answer: {why}", url=url, why=error.args[0])
         case ApiError():
+            said = str(error)
             places = [
-                f"\n  {each.pointer}: {each.message}"
+                f"\n  {each.pointer}" + ("" if each.message in said else f": {each.message}")
                 for each in error.errors
-                if isinstance(each, FieldError) and each.message not in str(error)
+                if isinstance(each, FieldError) and f"{each.pointer}: {each.message}" not in said
             ]
             return f"{error.args[0]}{''.join(places)}"
         case _:
@@ -111,8 +143,10 @@ def _advice(error: TuneryError, terminal: Terminal) -> str:
     parts: list[str] = []
     if isinstance(error, ConnectionFailed):
         parts.append(terminal.translate("Is it running? Start it with: tunery serve"))
+    if isinstance(error, NotConfigured):
+        parts.append(terminal.translate("`tunery serve` makes one here, in its data directory."))
     if isinstance(error, ApiError) and error.hint:
-        parts.append(error.hint)
+        parts.append(terminal.translate(_HINTS.get(error.code or "", error.hint)))
     if isinstance(error, JobFailed) and error.job is not None:
         parts.append(terminal.translate("Its log: tunery jobs logs {id}", id=error.job.id))
     if error.code:

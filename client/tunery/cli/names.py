@@ -12,8 +12,10 @@ def dataset_id(named: str, terminal: Terminal) -> str:
     """
     if named.startswith("ds_"):
         return named
-    name, _, version = named.rpartition("/") if named.rpartition("/")[2].isdecimal() else ("",) * 3
-    for found in terminal.client.datasets.list(name=name or named):
+    name, slash, version = named.rpartition("/")
+    if not (slash and version.isdecimal()):
+        name, version = named, ""
+    for found in terminal.client.datasets.list(name=name):
         if not version or str(found.version) == version:
             return found.id
     raise CommandFailed(

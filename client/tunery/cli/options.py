@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from tunery import Client
 from tunery.cli.terminal import Terminal
 from tunery.errors import TuneryError
 
 F = TypeVar("F", bound=Callable[..., Any])
+COMPLETION_SECONDS = 2.0  # that a Tab may take
 
 
 def _json(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
@@ -63,14 +65,15 @@ class Group(click.Group):
 Group.group_class = Group
 
 
-def completing(fetch: Callable[[Terminal], list[str]]) -> Any:
+def completing(fetch: Callable[[Client], list[str]]) -> Any:
     """Return a completion of names that the service knows; silent where it does not answer."""
 
     def complete(
         context: click.Context, _parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         try:
-            names = fetch(_terminal(context))
+            client = _terminal(context).client
+            names = fetch(client.with_options(timeout=COMPLETION_SECONDS, max_retries=0))
         except TuneryError:
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -90,9 +93,8 @@ def dataset_argument(function: F) -> F:
     return argument(function)
 
 
-def file_options(function: F) -> F:
-    """Take one file or a file per split, its columns, and what happens to suspicious rows."""
-    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+def policy_options(function: F) -> F:
+    """Take what happens to suspicious rows."""
     policies = (
         ("--labels", ["suggest", "merge", "reject"], "Variants of one label."),
         ("--duplicates", ["keep", "drop"], "Rows that repeat another."),
@@ -100,6 +102,14 @@ def file_options(function: F) -> F:
         ("--leakage", ["drop_from_train", "warn", "reject"], "Training texts that test has, too."),
         ("--empty", ["reject", "drop"], "Rows without a text."),
     )
+    for name, choices, text in reversed(policies):
+        function = click.option(name, type=click.Choice(choices), help=text)(function)
+    return function
+
+
+def file_options(function: F) -> F:
+    """Take one file or a file per split, its columns, and what happens to suspicious rows."""
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
     decorators = [
         click.argument("file", type=path, required=False),
         click.option("--train", type=path, help="The training rows, instead of FILE."),
@@ -107,25 +117,22 @@ def file_options(function: F) -> F:
         click.option("--test", type=path, help="The test rows."),
         click.option("--text", "text_column", help="The column of the texts; guessed."),
         click.option("--label", "label_column", help="The column of the labels; guessed."),
-        *(
-            click.option(name, type=click.Choice(choices), help=text)
-            for name, choices, text in policies
-        ),
+        policy_options,
     ]
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
 
 
-def deployment_names(terminal: Terminal) -> list[str]:
+def deployment_names(client: Client) -> list[str]:
     """Return the names of the deployments."""
-    return [each.name for each in next(terminal.client.deployments.list().pages()).data]
+    return [each.name for each in next(client.deployments.list().pages()).data]
 
 
-def _jobs(terminal: Terminal) -> list[str]:
-    return [job.id for job in next(terminal.client.jobs.list().pages()).data]
+def _jobs(client: Client) -> list[str]:
+    return [job.id for job in next(client.jobs.list().pages()).data]
 
 
-def _datasets(terminal: Terminal) -> list[str]:
-    page = next(terminal.client.datasets.list().pages())
+def _datasets(client: Client) -> list[str]:
+    page = next(client.datasets.list().pages())
     return sorted({dataset.name for dataset in page.data} | {each.id for each in page.data})

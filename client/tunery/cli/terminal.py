@@ -1,9 +1,11 @@
 """The terminal: where a command prints, in which language, and the client it asks through."""
 
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 from rich.console import Console, RenderableType
 
@@ -13,7 +15,7 @@ from tunery._settings import Language, locale_language
 if TYPE_CHECKING:
     from tunery import Client
 
-PIPE_COLUMNS = 160  # of a table that goes into a pipe, which has no width
+PIPE_COLUMNS = 160  # of a table that goes into a pipe, which has no width; COLUMNS may give one
 
 
 class Terminal:
@@ -24,7 +26,8 @@ class Terminal:
         self.translate: Translate = translator(self.language)
         self.json = False
         self.url: str | None = None
-        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        told = sys.stdout.isatty() or "COLUMNS" in os.environ
+        width = None if told else PIPE_COLUMNS
         self.console = Console(width=width, highlight=False)
         self.notes = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
         self._client: Client | None = None
@@ -41,6 +44,11 @@ class Terminal:
 
             self._client = Client(self.url, language=self.language)
         return self._client
+
+    def close(self) -> None:
+        """Close the connections, if there are any."""
+        if self._client is not None:
+            self._client.close()
 
     def show(self, renderable: RenderableType) -> None:
         """Print an answer for people."""
@@ -69,6 +77,10 @@ class Terminal:
         self._write("".join(f"{line}\n" for line in lines).encode(errors="replace"))
 
     def _write(self, content: bytes) -> None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # `tunery … | head` has seen enough; click would make a 1 of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None

@@ -13,7 +13,7 @@ def watch_job(terminal: Terminal, job: Job) -> Job:
     """
     try:
         if terminal.json:
-            ended = job.wait(check=False)
+            ended = job.wait()
         else:
             with JobProgress(terminal.notes, terminal.language) as shown:
                 ended = job.wait(on_update=shown.update, on_event=shown.event)

@@ -18,7 +18,11 @@ from tunery.cli.options import Group
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tunery", message="%(prog)s %(version)s")
 def root() -> None:
-    """Fine-tune a transformer over HTTP, prove it, hot-load it, serve it."""
+    """Fine-tune a transformer over HTTP, prove it, hot-load it, serve it.
+
+    Exit status: 0 done; 1 refused; 2 wrong usage; 3 the data was rejected; 4 a job or a deployment
+    failed; 5 the service can't be reached; 130 interrupted.
+    """
 
 
 for _command in (

@@ -40,7 +40,7 @@ def deploy(
 @_no_wait
 @click.pass_obj
 def rollback(terminal: Terminal, name: str, no_wait: bool) -> None:
-    """Let NAME serve again what was ready there before."""
+    """Let NAME serve again what was ready there before. Twice in a row goes forward again."""
     _print(terminal, terminal.client.deployments.rollback(name, wait=not no_wait))
 
 
@@ -49,7 +49,8 @@ def rollback(terminal: Terminal, name: str, no_wait: bool) -> None:
 @click.pass_obj
 def undeploy(terminal: Terminal, name: str) -> None:
     """Stop serving under NAME; its history stays."""
-    _print(terminal, terminal.client.deployments.delete(name))
+    found = terminal.client.deployments
+    _print(terminal, found.wait(found.delete(name)))
 
 
 @click.command(cls=Command)

@@ -1,5 +1,6 @@
 """`tunery finetune` and `tunery evaluate`: start a job and watch it."""
 
+import re
 from difflib import get_close_matches
 from typing import Any
 
@@ -98,6 +99,8 @@ def finetune(
 @click.pass_obj
 def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach: bool) -> None:
     """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
+    if split == "train":
+        terminal.say("The model was trained on these rows; new texts will do worse.")
     checkpoint = version if version.startswith("ckpt_") else None
     job = terminal.client.evaluations.create(
         None if checkpoint else version,
@@ -167,7 +170,15 @@ def _hyperparameters(
             {name: _value(text) for name, text in given.items()}, Hyperparameters
         )
     except msgspec.ValidationError as error:
-        raise click.UsageError(f"{terminal.translate('hyperparameters')}: {error}") from None
+        raise click.UsageError(_unusable(str(error), given, terminal)) from None
+
+
+def _unusable(error: str, given: dict[str, str], terminal: Terminal) -> str:
+    why, _, path = error.partition(" - at `$.")
+    name = path.rstrip("`").partition(".")[0]
+    text = terminal.translate("{name} can't be {value}", name=name, value=given[name])
+    bound = re.search(r"[<>]=? \S+$", why)
+    return text + (terminal.translate("; it must be {bound}", bound=bound.group()) if bound else "")
 
 
 def _unknown(name: str, terminal: Terminal) -> str:

@@ -1,18 +1,20 @@
 """`tunery jobs`: see them, watch one, steer one."""
 
 from itertools import islice
+from typing import get_args
 
 import click
+import msgspec
 
 from tunery._progress import duration, progress_text, title_of
 from tunery.cli.options import Group, job_argument
 from tunery.cli.tables import Fact, ago, facts, status, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import Job
+from tunery.types import Job, JobKind, JobStatus, Resolved
 
-_KINDS = ["ingest", "finetune", "evaluate"]
-_STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+_KINDS = get_args(JobKind)
+_STATUSES = get_args(JobStatus)
 
 
 @click.group(cls=Group)
@@ -58,7 +60,9 @@ def show(terminal: Terminal, job: str) -> None:
 @click.pass_obj
 def watch(terminal: Terminal, job: str) -> None:
     """Follow a job to its end. Ctrl-C leaves it running."""
-    watch_job(terminal, terminal.client.jobs.get(job))
+    ended = watch_job(terminal, terminal.client.jobs.get(job))
+    if terminal.json:
+        terminal.data(ended)
 
 
 @jobs.command()
@@ -73,6 +77,8 @@ def logs(terminal: Terminal, job: str, tail: int) -> None:
         terminal.data(found)
     else:
         terminal.text(found.lines)
+        if not found.lines:
+            terminal.say("the log is empty")
 
 
 @jobs.command()
@@ -105,7 +111,7 @@ def print_job(terminal: Terminal, job: Job) -> None:
         terminal.data(job)
         return
     result = job.result
-    resolved = ", ".join(f"{name} {each.value}" for name, each in job.resolved.items())
+    resolved = ", ".join(f"{name} {_value(each)}" for name, each in job.resolved.items())
     rows: list[Fact] = [
         ("id", job.id),
         ("job", title_of(job)),
@@ -122,6 +128,12 @@ def print_job(terminal: Terminal, job: Job) -> None:
         ("finished", job.finished_at),
     ]
     terminal.show(facts(rows, terminal.translate))
+
+
+def _value(setting: Resolved) -> str:
+    value = setting.value
+    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return shown if setting.source == "default" else f"{shown} ({setting.source})"
 
 
 def detail(job: Job, terminal: Terminal) -> str:

@@ -33,7 +33,7 @@ def serve(terminal: Terminal, settings: tuple[str, ...]) -> None:
         ),
     )
     # Replaced, not started: the service is the process that was asked for and gets its signals.
-    os.execv(sys.executable, [sys.executable, "-m", "tunery_server", *settings])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tunery_server", *settings])
 
 
 @click.command(cls=Command)

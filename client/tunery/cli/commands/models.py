@@ -2,14 +2,15 @@
 
 import click
 
+from tunery import Client
 from tunery.cli.options import Command, completing
 from tunery.cli.tables import ago, facts, table
 from tunery.cli.terminal import Terminal
 from tunery.types import ModelVersion
 
 
-def _names(terminal: Terminal) -> list[str]:
-    return [model.name for model in next(terminal.client.models.list().pages()).data]
+def _names(client: Client) -> list[str]:
+    return [model.name for model in next(client.models.list().pages()).data]
 
 
 @click.command(cls=Command)
@@ -60,7 +61,13 @@ def _print(terminal: Terminal, version: ModelVersion) -> None:
         ("size", f"{version.bytes / 1e6:,.0f} MB"),
         (
             "parity",
-            f"{parity.labels_changed} / {parity.rows}, {parity.largest_difference:.1e}"
+            terminal.translate(
+                "{changed} of {rows} rows get another label than in training;"
+                " probabilities differ by {difference} at most",
+                changed=parity.labels_changed,
+                rows=parity.rows,
+                difference=f"{parity.largest_difference:.1e}",
+            )
             if parity
             else None,
         ),

@@ -1,12 +1,15 @@
 """`tunery predict`: texts in, labels out."""
 
+import io
 import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import click
 
+from tunery.cli.failures import USAGE, CommandFailed
 from tunery.cli.options import Command, completing, deployment_names
 from tunery.cli.terminal import Terminal
 
@@ -38,15 +41,26 @@ def predict(
             asked.append(text)
             yield text
 
+    cut = tokens = total = 0
     for response in terminal.client.predict.responses(model, inputs(), top_k=top_k):
         for prediction in response.predictions:
             text = asked.popleft()
+            total += 1
+            if prediction.truncated:
+                cut, tokens = cut + 1, max(tokens, prediction.tokens)
             if terminal.json:
                 terminal.line({"text": text, "version": response.version, "prediction": prediction})
                 continue
             shown = " ".join(text.split())
             scores = "\t".join(f"{each.label}\t{each.score:.4f}" for each in prediction.scores)
             terminal.text([f"{scores}\t{shown}"])
+    if cut:
+        terminal.say(
+            "{cut} of {total} texts were cut at {tokens} tokens",
+            cut=f"{cut:,}",
+            total=f"{total:,}",
+            tokens=tokens,
+        )
 
 
 def _lines(path: Path | None, terminal: Terminal) -> Iterator[str]:
@@ -54,11 +68,24 @@ def _lines(path: Path | None, terminal: Terminal) -> Iterator[str]:
     if path is None and sys.stdin.isatty():
         terminal.say("One text a line; Ctrl-D ends.")
     empty = 0
-    with sys.stdin if path is None else path.open(encoding="utf-8-sig") as lines:
-        for line in lines:
+    with _opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                line.encode()
+            except UnicodeEncodeError:
+                said = terminal.translate("line {number} is not UTF-8", number=number)
+                raise CommandFailed(said, USAGE) from None
             if line.strip():
                 yield line.rstrip("\r\n")
             else:
                 empty += 1
     if empty:
         terminal.say("{count} empty lines were left out", count=empty)
+
+
+def _opened(path: Path | None) -> TextIO:
+    # A byte that can't be decoded becomes half a character, and not an error of a whole block.
+    if path is not None:
+        return path.open(encoding="utf-8-sig", errors="surrogateescape")
+    stdin = sys.stdin
+    return io.TextIOWrapper(stdin.buffer, encoding=stdin.encoding, errors="surrogateescape")
