@@ -14,11 +14,13 @@ from tunery._inputs import (
     is_file_id,
     the_sources,
     version_of,
+    version_spec,
 )
 from tunery._progress import JobProgress
 from tunery._uploads import FileBody, OnProgress, Source, media_type_of, name_of, stem_of
 from tunery._watching import Patience, deployment_outcome
 from tunery.errors import (
+    DeploymentFailed,
     JobCancelled,
     NotFound,
     TuneryError,
@@ -44,6 +46,7 @@ from tunery.types import (
     JobStatus,
     Key,
     KeySpec,
+    ListedFinding,
     LogText,
     MetricPoint,
     Model,
@@ -56,6 +59,8 @@ from tunery.types import (
     RuntimeName,
     Split,
     SplitSpec,
+    Transform,
+    TransformOp,
 )
 from tunery.types import Job as JobState
 from tunery.types.keys import Scope
@@ -144,7 +149,7 @@ class AsyncFiles:
 
         Raises:
             OSError: the file can't be read.
-            ValueError: the name does not say the media type, and `media_type` is not given.
+            InvalidArgument: the name does not say the media type, nor does `media_type`.
         """
         called = name or name_of(source)
         body = FileBody(source, on_progress)
@@ -198,6 +203,27 @@ class AsyncDatasets:
         dataset = await self._caller.send(calls.create_dataset(spec))
         return await self.wait(dataset, timeout=timeout) if wait else dataset
 
+    async def transform(
+        self,
+        dataset: str | Dataset,
+        transforms: Sequence[Transform | TransformOp],
+        *,
+        policies: Policies | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+    ) -> Dataset:
+        """Make the next version of a dataset's name from its rows; the dataset stays as it is.
+
+        A transform such as `strip_html` may be given by its name. Without `policies` those of the
+        dataset hold. Returns when the version is ready; with `wait=False` while it is validated.
+
+        Raises:
+            DatasetRejected: what the transforms left is not acceptable; the error holds its report.
+        """
+        spec = version_spec(transforms, policies)
+        made = await self._caller.send(calls.transform_dataset(id_of(dataset), spec))
+        return await self.wait(made, timeout=timeout) if wait else made
+
     async def wait(self, dataset: str | Dataset, *, timeout: float | None = None) -> Dataset:
         """Wait until a dataset is ready and return it.
 
@@ -240,6 +266,10 @@ class AsyncDatasets:
         """Return everything that was found in a dataset, also in a rejected one."""
         return await self._caller.send(calls.get_report(id_of(dataset)))
 
+    async def findings(self, dataset: str | Dataset) -> Sequence[ListedFinding]:
+        """Return every finding, where a report has the first 1,000, and every row left out."""
+        return await self._caller.send(calls.list_findings(id_of(dataset)))
+
     def rows(self, dataset: str | Dataset, *, split: Split = "train") -> AsyncPages[Row]:
         """Iterate over the rows of a split, in file order."""
         dataset_id = id_of(dataset)
@@ -274,7 +304,7 @@ class AsyncDatasets:
     async def _report_or_none(self, dataset_id: str) -> Report | None:
         try:
             return await self.report(dataset_id)
-        except NotFound:
+        except TuneryError:  # the rejection says more than that its report did not come
             return None
 
 
@@ -399,7 +429,7 @@ class AsyncJobs:
         last_seq = 0
         async for state in self._caller.updates(calls.get_job(job_id), patience):
             if on_event is not None:
-                async for event in self._events_so_far(job_id, last_seq):
+                async for event in self._events_so_far(job_id, last_seq, patience):
                     last_seq = event.seq
                     on_event(event)
             if on_update is not None:
@@ -408,12 +438,14 @@ class AsyncJobs:
                 return self.bound(state)
         raise AssertionError("updates never end")
 
-    async def _events_so_far(self, job_id: str, after: int) -> AsyncIterator[Event]:
-        page = await self._caller.send(calls.list_events(job_id, after=after))
+    async def _events_so_far(
+        self, job_id: str, after: int, patience: Patience
+    ) -> AsyncIterator[Event]:
+        page = await self._caller.ask(calls.list_events(job_id, after=after), patience)
         for event in page.data:
             yield event
         while page.has_more:
-            page = await self._caller.send(calls.list_events(job_id, after=page.last_seq))
+            page = await self._caller.ask(calls.list_events(job_id, after=page.last_seq), patience)
             for event in page.data:
                 yield event
 
@@ -587,13 +619,20 @@ class AsyncDeployments:
     async def wait(
         self, deployment: str | Deployment, *, timeout: float | None = None
     ) -> Deployment:
-        """Wait until a deployment serves what was asked for last. Raises like `deploy`."""
+        """Wait until a deployment serves what was asked for last. Raises like `deploy`.
+
+        Passed as `deploy` returned it, what that call asked for is waited for.
+        """
         name = deployment if isinstance(deployment, str) else deployment.name
+        generation = None if isinstance(deployment, str) else deployment.desired.generation
         patience = Patience(name, timeout)
         async for seen in self._caller.updates(calls.get_deployment(name), patience):
-            outcome = deployment_outcome(seen)
+            outcome = deployment_outcome(seen, generation)
             if outcome in ("ready", "stopped"):
                 return seen
+            if outcome == "superseded":
+                message = f"{name} was asked for something else before it served this"
+                raise DeploymentFailed(message, deployment=seen)
             if outcome is not None:
                 raise deployment_failed(seen)
         raise AssertionError("updates never end")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tunery.errors import InvalidArgument
 from tunery.types import (
     BaseModelList,
     CheckpointList,
@@ -26,6 +27,7 @@ from tunery.types import (
     Job,
     Key,
     KeySpec,
+    ListedFinding,
     Live,
     LogText,
     MetricList,
@@ -40,10 +42,12 @@ from tunery.types import (
     Ready,
     Report,
     RowPage,
+    VersionSpec,
 )
 
 T = TypeVar("T")
 JSON = "application/json"
+JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 _encoder = msgspec.json.Encoder()
 
@@ -71,6 +75,7 @@ class Call(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
     body: Body | None = None
     creates: bool = False  # sent with an Idempotency-Key, the same one at every try
     patient: bool = False  # one try may take all the time there is
+    lines: bool = False  # the answer is a JSON value a line, and its type a list of them
 
     @property
     def repeatable(self) -> bool:
@@ -127,6 +132,22 @@ def delete_dataset(dataset_id: str) -> Call[None]:
 def get_report(dataset_id: str) -> Call[Report]:
     """GET /datasets/{id}/report."""
     return _get(f"/datasets/{_part(dataset_id)}/report", Report)
+
+
+def list_findings(dataset_id: str) -> Call[list[ListedFinding]]:
+    """GET /datasets/{id}/report, as lines."""
+    return Call(
+        method="GET",
+        path=f"/datasets/{_part(dataset_id)}/report",
+        of=list[ListedFinding],
+        headers={"Accept": JSON_LINES},
+        lines=True,
+    )
+
+
+def transform_dataset(dataset_id: str, spec: VersionSpec) -> Call[Dataset]:
+    """POST /datasets/{id}/versions."""
+    return _post(f"/datasets/{_part(dataset_id)}/versions", Dataset, spec)
 
 
 def list_rows(dataset_id: str, *, split: str, limit: int, after: str | None) -> Call[RowPage]:
@@ -363,8 +384,8 @@ def _part(text: str) -> str:
     """Return an id or a name as one part of a path.
 
     Raises:
-        ValueError: it would be another path.
+        InvalidArgument: it would be another path.
     """
     if text in ("", ".", ".."):
-        raise ValueError(f"{text!r} is no name and no id")
+        raise InvalidArgument(f"{text!r} is no name and no id")
     return quote(text, safe="")

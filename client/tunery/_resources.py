@@ -18,11 +18,13 @@ from tunery._inputs import (
     is_file_id,
     the_sources,
     version_of,
+    version_spec,
 )
 from tunery._progress import JobProgress
 from tunery._uploads import FileBody, OnProgress, Source, media_type_of, name_of, stem_of
 from tunery._watching import Patience, deployment_outcome
 from tunery.errors import (
+    DeploymentFailed,
     JobCancelled,
     NotFound,
     TuneryError,
@@ -48,6 +50,7 @@ from tunery.types import (
     JobStatus,
     Key,
     KeySpec,
+    ListedFinding,
     LogText,
     MetricPoint,
     Model,
@@ -60,6 +63,8 @@ from tunery.types import (
     RuntimeName,
     Split,
     SplitSpec,
+    Transform,
+    TransformOp,
 )
 from tunery.types import Job as JobState
 from tunery.types.keys import Scope
@@ -148,7 +153,7 @@ class Files:
 
         Raises:
             OSError: the file can't be read.
-            ValueError: the name does not say the media type, and `media_type` is not given.
+            InvalidArgument: the name does not say the media type, nor does `media_type`.
         """
         called = name or name_of(source)
         body = FileBody(source, on_progress)
@@ -202,6 +207,27 @@ class Datasets:
         dataset = self._caller.send(calls.create_dataset(spec))
         return self.wait(dataset, timeout=timeout) if wait else dataset
 
+    def transform(
+        self,
+        dataset: str | Dataset,
+        transforms: Sequence[Transform | TransformOp],
+        *,
+        policies: Policies | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+    ) -> Dataset:
+        """Make the next version of a dataset's name from its rows; the dataset stays as it is.
+
+        A transform such as `strip_html` may be given by its name. Without `policies` those of the
+        dataset hold. Returns when the version is ready; with `wait=False` while it is validated.
+
+        Raises:
+            DatasetRejected: what the transforms left is not acceptable; the error holds its report.
+        """
+        spec = version_spec(transforms, policies)
+        made = self._caller.send(calls.transform_dataset(id_of(dataset), spec))
+        return self.wait(made, timeout=timeout) if wait else made
+
     def wait(self, dataset: str | Dataset, *, timeout: float | None = None) -> Dataset:
         """Wait until a dataset is ready and return it.
 
@@ -244,6 +270,10 @@ class Datasets:
         """Return everything that was found in a dataset, also in a rejected one."""
         return self._caller.send(calls.get_report(id_of(dataset)))
 
+    def findings(self, dataset: str | Dataset) -> Sequence[ListedFinding]:
+        """Return every finding, where a report has the first 1,000, and every row left out."""
+        return self._caller.send(calls.list_findings(id_of(dataset)))
+
     def rows(self, dataset: str | Dataset, *, split: Split = "train") -> Pages[Row]:
         """Iterate over the rows of a split, in file order."""
         dataset_id = id_of(dataset)
@@ -278,7 +308,7 @@ class Datasets:
     def _report_or_none(self, dataset_id: str) -> Report | None:
         try:
             return self.report(dataset_id)
-        except NotFound:
+        except TuneryError:  # the rejection says more than that its report did not come
             return None
 
 
@@ -403,7 +433,7 @@ class Jobs:
         last_seq = 0
         for state in self._caller.updates(calls.get_job(job_id), patience):
             if on_event is not None:
-                for event in self._events_so_far(job_id, last_seq):
+                for event in self._events_so_far(job_id, last_seq, patience):
                     last_seq = event.seq
                     on_event(event)
             if on_update is not None:
@@ -412,11 +442,11 @@ class Jobs:
                 return self.bound(state)
         raise AssertionError("updates never end")
 
-    def _events_so_far(self, job_id: str, after: int) -> Iterator[Event]:
-        page = self._caller.send(calls.list_events(job_id, after=after))
+    def _events_so_far(self, job_id: str, after: int, patience: Patience) -> Iterator[Event]:
+        page = self._caller.ask(calls.list_events(job_id, after=after), patience)
         yield from page.data
         while page.has_more:
-            page = self._caller.send(calls.list_events(job_id, after=page.last_seq))
+            page = self._caller.ask(calls.list_events(job_id, after=page.last_seq), patience)
             yield from page.data
 
 
@@ -585,13 +615,20 @@ class Deployments:
         return self.wait(deployment, timeout=timeout) if wait else deployment
 
     def wait(self, deployment: str | Deployment, *, timeout: float | None = None) -> Deployment:
-        """Wait until a deployment serves what was asked for last. Raises like `deploy`."""
+        """Wait until a deployment serves what was asked for last. Raises like `deploy`.
+
+        Passed as `deploy` returned it, what that call asked for is waited for.
+        """
         name = deployment if isinstance(deployment, str) else deployment.name
+        generation = None if isinstance(deployment, str) else deployment.desired.generation
         patience = Patience(name, timeout)
         for seen in self._caller.updates(calls.get_deployment(name), patience):
-            outcome = deployment_outcome(seen)
+            outcome = deployment_outcome(seen, generation)
             if outcome in ("ready", "stopped"):
                 return seen
+            if outcome == "superseded":
+                message = f"{name} was asked for something else before it served this"
+                raise DeploymentFailed(message, deployment=seen)
             if outcome is not None:
                 raise deployment_failed(seen)
         raise AssertionError("updates never end")

@@ -2,6 +2,7 @@
 
     TuneryError
     ├── NotConfigured             no key, or a URL that is none
+    ├── InvalidArgument           what was passed can't be sent; a ValueError, too
     ├── ConnectionFailed          no answer came
     ├── TimedOut                  no answer came in time; what was asked for may go on
     ├── InvalidAnswer             what came is not an answer of the service
@@ -50,12 +51,21 @@ class NotConfigured(TuneryError):
     """The client has no key, or no URL of a service."""
 
 
+class InvalidArgument(TuneryError, ValueError):
+    """What was passed is not usable."""
+
+
 class ConnectionFailed(TuneryError):
     """The service did not answer."""
 
-    def __init__(self, message: str = "", *, sent: bool = True) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, url: str = "", sent: bool = True) -> None:
+        super().__init__(message, hint="Is it running? Start it with: tunery serve" if url else "")
+        self.url = url
         self.sent = sent  # whether the service may have got the request
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{self.url} does not answer: {said}. {self.hint}" if self.url else said
 
 
 class TimedOut(TuneryError):
@@ -481,6 +491,10 @@ class EmptyText(Unacceptable):
     """The text is empty."""
 
 
+class UnknownLabel(Unacceptable):
+    """The dataset has no such label."""
+
+
 class UnknownBaseModel(Unacceptable):
     """The base model is not on the allowlist."""
 
@@ -629,6 +643,10 @@ class InvalidLabel(DatasetRejected):
     """The label is not usable."""
 
 
+class UnknownRow(DatasetRejected):
+    """The dataset has no such row."""
+
+
 class SingleClass(DatasetRejected):
     """There is only one label."""
 
@@ -663,6 +681,54 @@ class ConstantText(DatasetRejected):
 
 class Leakage(DatasetRejected):
     """A training text stands in a held-out split, too."""
+
+
+class UntestedLabel(DatasetRejected):
+    """No test row has the label."""
+
+
+class ConfusableLabel(DatasetRejected):
+    """A label holds characters that pass for others."""
+
+
+class UnknownTokens(DatasetRejected):
+    """The base model's vocabulary lacks much of these texts."""
+
+
+class TextsTruncated(DatasetRejected):
+    """Texts are longer than the base model takes."""
+
+
+class PersonalData(DatasetRejected):
+    """Texts hold personal data."""
+
+
+class NearDuplicates(DatasetRejected):
+    """A training text is nearly one of a held-out split."""
+
+
+class InvalidTime(DatasetRejected):
+    """A time can't be read."""
+
+
+class UnreadableParquet(DatasetRejected):
+    """The Parquet can't be read."""
+
+
+class UnsupportedColumnType(DatasetRejected):
+    """The column holds no text."""
+
+
+class DecodedTooLarge(DatasetRejected):
+    """The file unpacks to more than is read."""
+
+
+class MixedLabelType(DatasetRejected):
+    """The labels are numbers and strings."""
+
+
+class BridgingRow(DatasetRejected):
+    """A new row is like rows of two splits."""
 
 
 class DatasetTooLarge(DatasetRejected):

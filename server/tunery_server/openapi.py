@@ -15,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from tunery import __version__
-from tunery.types import MEDIA_TYPES, Event, Problem
+from tunery.types import MEDIA_TYPES, Event, ListedFinding, Problem
 from tunery_server.app import litestar_app
 from tunery_server.problems import MEDIA_TYPE
 
@@ -69,7 +69,7 @@ def document() -> bytes:
     types = {of for _, handler in operations for of in (_asked(handler), _given(handler))}
     ordered = sorted((of for of in types if of is not None), key=str)
     found, components = msgspec.json.schema_components(
-        [*ordered, Problem, Event], ref_template=_REF
+        [*ordered, Problem, Event, ListedFinding], ref_template=_REF
     )
     schemas = dict(zip(ordered, found, strict=False))
     for operation, handler in operations:
@@ -146,6 +146,9 @@ def _complete(
     success.pop("headers", None)
     if given is not None:
         success["content"] = {"application/json": {"schema": schemas[given]}}
+    if operation["operationId"] == "get_dataset_report":
+        listed = {"$ref": _REF.format(name="ListedFinding")}
+        success["content"]["application/x-ndjson"] = {"schema": listed}
     if _streams(handler):
         success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     operation["responses"] = {status: success, **_refusals(handler, public=public)}
@@ -159,7 +162,7 @@ def _complete(
 
 _MATCHING = ("put_deployment", "delete_deployment")
 _ACTIONS = ("cancel_job", "pause_job", "resume_job")
-_CREATING = ("upload_file", "create_dataset", "finetune", "evaluate", "create_key")
+_CREATING = ("upload_file", "create_dataset", "transform_dataset", "finetune", "evaluate", "create_key")
 _ONCE = (*_CREATING, "rollback_deployment", *_ACTIONS)  # per Idempotency-Key
 
 

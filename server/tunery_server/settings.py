@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -124,12 +125,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         value = environment.get(f"TUNERY_{field.name.upper()}")
         if value:
             given.setdefault(field.name, value)
-    try:
-        return msgspec.convert(
-            {name: _parsed(name, value) for name, value in given.items()}, Settings, strict=False
-        )
-    except msgspec.ValidationError as error:
-        raise SettingsInvalid(str(error)) from error
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    return Settings(**{name: _converted(fields[name], value) for name, value in given.items()})
 
 
 PASSED_ON = (
@@ -148,6 +145,17 @@ PASSED_ON = (
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that children get: no key, no password, no URL is among them."""
     return {name: environment[name] for name in PASSED_ON if name in environment}
+
+
+def _converted(field: msgspec.structs.FieldInfo, value: str) -> Any:
+    try:
+        return msgspec.convert(_parsed(field.name, value), field.type, strict=False)
+    except msgspec.ValidationError as error:
+        kind = "a whole number" if field.type is int else "a number"
+        flag = f"--{field.name.replace('_', '-')}"
+        raise SettingsInvalid(
+            f"{flag} (TUNERY_{field.name.upper()}) is {value!r}, not {kind}"
+        ) from error
 
 
 def _parsed(name: str, value: str) -> object:

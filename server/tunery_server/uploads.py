@@ -7,20 +7,22 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
-from tunery.types import MEDIA_TYPES
+from tunery.types import MEDIA_TYPES, PARQUET
 from tunery_server.ids import new_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request, check_encoding
 
+RESERVE_BYTES = 64 << 20  # that uploads leave on the disk for the database and for checkpoints
 _WRITE_BYTES = 1 << 20  # gathered before a thread is asked to write them
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):\s*(?:,|$)")
-_PARQUET = b"PAR1"
+_PARQUET = (b"PAR1", b"PARE")  # E: with an encrypted footer
 _FOREIGN = (
     b"PK\x03\x04",  # zip, xlsx
     b"PK\x05\x06",
@@ -66,11 +68,12 @@ async def received(request: Request, incoming: Path) -> AsyncGenerator[Upload]:
     """
     media_type = _media_type(request)
     expected = _expected_digest(request)
+    await asyncio.to_thread(_check_space, incoming, request.headers.get("content-length"))
     path = incoming / new_id("upload")
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            size, sha256 = await _write(request, descriptor)
+            size, sha256 = await _write(request, descriptor, media_type)
         finally:
             os.close(descriptor)
         if size == 0:
@@ -83,7 +86,16 @@ async def received(request: Request, incoming: Path) -> AsyncGenerator[Upload]:
             path.unlink()
 
 
-async def _write(request: Request, descriptor: int) -> tuple[int, bytes]:
+def _check_space(incoming: Path, length: str | None) -> None:
+    """Refuse a body that the disk has no room for, before it is read."""
+    if length is not None and length.isdecimal():
+        free = shutil.disk_usage(incoming).free - RESERVE_BYTES
+        if int(length) > free:
+            message = f"the body has {int(length):,} bytes, and {max(0, free):,} are free"
+            raise Refusal("insufficient-storage", message)
+
+
+async def _write(request: Request, descriptor: int, media_type: str) -> tuple[int, bytes]:
     digest = hashlib.sha256()
     size = 0
     buffer = bytearray()
@@ -99,13 +111,13 @@ async def _write(request: Request, descriptor: int) -> tuple[int, bytes]:
         buffer += part
         size += len(part)
         if not checked and len(buffer) >= _TAR_AT + len(_TAR):
-            _check_magic(bytes(buffer))
+            _check_magic(bytes(buffer), media_type)
             checked = True
         if len(buffer) >= _WRITE_BYTES:
             chunk, buffer = bytes(buffer), bytearray()
             await asyncio.to_thread(flush, chunk)
     if not checked:
-        _check_magic(bytes(buffer))
+        _check_magic(bytes(buffer), media_type)
     await asyncio.to_thread(flush, bytes(buffer))
     await asyncio.to_thread(os.fsync, descriptor)
     return size, digest.digest()
@@ -141,8 +153,12 @@ def _expected_digest(request: Request) -> bytes | None:
         raise Refusal("bad-request", "Content-Digest is not base64") from None
 
 
-def _check_magic(start: bytes) -> None:
-    if start.startswith(_PARQUET):
-        raise Refusal("format-mismatch", "the bytes are Parquet, which is not read yet")
+def _check_magic(start: bytes, media_type: str) -> None:
     if start.startswith(_FOREIGN) or start[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
-        raise Refusal("unsupported-format", "the bytes are neither CSV nor JSONL")
+        raise Refusal("unsupported-format", "the bytes are neither CSV, JSON nor Parquet")
+    is_parquet = start.startswith(_PARQUET)
+    if start and is_parquet != (media_type == PARQUET):
+        found = "are" if is_parquet else "are not"
+        raise Refusal(
+            "format-mismatch", f"Content-Type is {media_type}, and the bytes {found} Parquet"
+        )

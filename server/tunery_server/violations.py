@@ -67,7 +67,10 @@ def refusal_of(error: msgspec.ValidationError, of: Any) -> Refusal:
         pointer = f"{pointer}/{name.group(1)}"
         return _refusal("missing-required-field", pointer, f"{quote(name.group(1))} is missing")
     if "matching regex" in message:
-        return _refusal("invalid-name", pointer, "the name has characters that are not allowed")
+        strict = "[a-z0-9]" in message  # the pattern of models and deployments
+        rule = "use 1 to 64 lower-case letters, digits and . _ -, a letter or digit at both ends"
+        told = rule if strict else "the name has characters that are not allowed"
+        return _refusal("invalid-name", pointer, told)
     if message == "Number out of range":  # of a float: JSON has no infinity
         return Refusal("malformed-json", f"{pointer}: the number is not finite as a double")
     if re.search(r"` [<>]=? |of length [<>]=", message):
@@ -100,6 +103,8 @@ def _unknown_field(name: str, pointer: str, of: Any) -> Refusal:
 def _field_names(of: Any, pointer: str) -> list[str]:
     found = _struct(inspect.type_info(of))
     for step in pointer.split("/")[1:]:
+        if step.isdecimal():  # an item of a list
+            continue
         if found is None:
             return []
         field = next((field for field in found.fields if field.encode_name == step), None)
@@ -110,6 +115,8 @@ def _field_names(of: Any, pointer: str) -> list[str]:
 def _struct(kind: inspect.Type) -> inspect.StructType | None:
     if isinstance(kind, inspect.Metadata):
         return _struct(kind.type)
+    if isinstance(kind, inspect.ListType):
+        return _struct(kind.item_type)
     if isinstance(kind, inspect.UnionType):
         return next((found for part in kind.types if (found := _struct(part))), None)
     return kind if isinstance(kind, inspect.StructType) else None

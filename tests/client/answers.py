@@ -40,6 +40,16 @@ DATASET: JSON = {
     "error": None,
     "created_at": AT,
 }
+TRANSFORMED: JSON = {
+    **DATASET,
+    "id": "ds_2",
+    "version": 2,
+    "parent": "ds_1",
+    "transforms": [
+        {"op": "relabel", "labels": {"awful": "bad"}, "rows": []},
+        {"op": "strip_html"},
+    ],
+}
 REPORT: JSON = {
     "dataset": "ds_1",
     "rows": 11,

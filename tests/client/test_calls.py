@@ -31,6 +31,7 @@ from tests.client.answers import (
     READY,
     REPORT,
     ROW,
+    TRANSFORMED,
     VERSION,
     Script,
     async_client_of,
@@ -42,6 +43,7 @@ from tests.client.answers import (
 )
 
 from tunery import AsyncClient, Client
+from tunery.types import Transform
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi" / "openapi.json").read_text("utf-8"))
@@ -55,6 +57,7 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "GET /datasets": (200, page(DATASET)),
     "GET /datasets/{dataset_id}": (200, DATASET),
     "DELETE /datasets/{dataset_id}": (204, None),
+    "POST /datasets/{dataset_id}/versions": (202, TRANSFORMED),
     "GET /datasets/{dataset_id}/report": (200, REPORT),
     "GET /datasets/{dataset_id}/rows": (200, page(ROW)),
     "GET /datasets/{dataset_id}/preview": (200, PREVIEW),
@@ -105,6 +108,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "files.delete": lambda client: client.files.delete("file_1"),
     "datasets.create": lambda client: client.datasets.create(FILE["id"], name="reviews"),
     "datasets.wait": lambda client: client.datasets.wait("ds_1"),
+    "datasets.transform": lambda client: client.datasets.transform("ds_1", ["strip_html"]),
     "datasets.list": lambda client: client.datasets.list(status="ready", name="reviews"),
     "datasets.get": lambda client: client.datasets.get("ds_1"),
     "datasets.delete": lambda client: client.datasets.delete("ds_1"),
@@ -281,6 +285,7 @@ def test_the_table_of_methods_has_every_public_method() -> None:
     [
         ("files.upload", "POST /files"),
         ("datasets.create", "POST /datasets"),
+        ("datasets.transform", "POST /datasets/{dataset_id}/versions"),
         ("finetune", "POST /finetune"),
         ("evaluations.create", "POST /evaluate"),
         ("jobs.cancel", "POST /jobs/{job_id}/cancel"),
@@ -493,6 +498,24 @@ def test_a_deploy_sends_nothing_that_was_not_asked_for() -> None:
         "precision": "fp32",
         "strategy": "swap",
     }
+
+
+def test_a_transform_may_be_given_by_its_name() -> None:
+    recorder = Recorder()
+    relabel = Transform(op="relabel", labels={"awful": "bad"})
+
+    with client_of(recorder) as client:
+        made = client.datasets.transform("ds_1", ["strip_html", relabel], wait=False)
+
+    assert json.loads(recorder.requests[0].content) == {
+        "transforms": [
+            {"op": "strip_html", "labels": {}, "rows": []},
+            {"op": "relabel", "labels": {"awful": "bad"}, "rows": []},
+        ],
+        "policies": None,
+    }
+    assert (made.id, made.version, made.parent) == ("ds_2", 2, "ds_1")
+    assert [step.op for step in made.transforms] == ["relabel", "strip_html"]
 
 
 def test_a_fine_tune_sends_what_follows_it() -> None:

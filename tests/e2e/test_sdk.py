@@ -37,7 +37,7 @@ def test_the_whole_job_takes_a_few_lines() -> None:
 
     assert job.result is not None
     assert job.result.version == "few/1"
-    assert evaluation.rows == 48
+    assert evaluation.rows == 61
     assert answer.label in (dataset.labels or [])
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.server.conftest import Api
 
 from tunery.explanations import explanation
-from tunery.types import PROBLEMS
+from tunery.types import MEDIA_TYPES, PROBLEMS
 from tunery_server import openapi
 from tunery_server.problems import Refusal, language_of, quote
 from tunery_server.settings import Settings
@@ -150,7 +150,7 @@ def test_api_description_is_whole_and_stable(calm_api: Api) -> None:
     page = described["paths"]["/problems/{code}"]["get"]["responses"]["200"]["content"]
     assert page["application/json"]["schema"]["$ref"].endswith("/ProblemPage")
     raw = described["paths"]["/files"]["post"]["requestBody"]["content"]
-    assert set(raw) == {"text/csv", "application/x-ndjson"}
+    assert set(raw) == set(MEDIA_TYPES)
 
 
 def _references(node: Any) -> list[str]:

@@ -146,6 +146,12 @@ def test_bad_body_is_refused_with_its_code(
     assert calm_api.get("/jobs").json()["data"] == []
 
 
+def test_name_of_a_model_is_refused_with_the_rule_for_models(calm_api: Api) -> None:
+    answer = calm_api.post("/finetune", finetune(model="My Model"))
+
+    assert "1 to 64 lower-case letters" in answer.json()["detail"]
+
+
 def test_malformed_json_names_the_byte(calm_api: Api) -> None:
     answer = calm_api.post("/finetune", b'{"model": x}')
 

@@ -80,6 +80,8 @@ def test_finetune_needs_a_ready_dataset(api: Api, status: str) -> None:
     answer = finetune(api, api.add_dataset(status))
 
     assert (answer.status_code, answer.json()["code"]) == (409, "dataset-not-ready")
+    assert status in answer.json()["detail"]
+    assert "see its report" in answer.json()["hint"]
 
 
 def test_batch_beyond_the_training_split_is_refused(api: Api) -> None:

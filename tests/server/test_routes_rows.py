@@ -5,14 +5,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.server.conftest import Api
 
 from tunery.types import SPLITS, Split
 from tunery_server.engines import READER
-from tunery_trainer.ingest.pulse import Pulse
-from tunery_trainer.ingest.rows import Row
-from tunery_trainer.ingest.store import write_splits
 from tunery_trainer.reader import Reader
 from tunery_trainer.socket_server import serve
 
@@ -25,14 +24,14 @@ def add_dataset(api: Api, rows: Rows, status: str = "ready", **values: Any) -> s
     artifact = f"datasets/{len(list(folder_of(api).iterdir()))}"
     directory = folder_of(api) / Path(artifact).name
     directory.mkdir()
-    splits = {
-        split: [
-            Row(line=line, text=text, label=label, key=b"")
-            for line, (text, label) in enumerate(rows.get(split, []), start=2)
-        ]
-        for split in SPLITS
-    }
-    write_splits(directory, splits, Pulse(lambda _: None, lambda: False))
+    for split in SPLITS:
+        texts, labels = zip(*rows.get(split, []), strict=True) if rows.get(split) else ((), ())
+        columns = {
+            "line": pa.array(range(2, len(texts) + 2), pa.int64()),
+            "text": pa.array(texts, pa.string()),
+            "label": pa.array(labels, pa.string()),
+        }
+        pq.write_table(pa.table(columns), directory / f"{split}.parquet")
     return api.add_dataset(status, artifact=artifact, **values)
 
 

@@ -24,7 +24,7 @@ def test_no_device_is_a_slot_where_none_is_asked_for() -> None:
 
 
 def test_a_number_that_is_none_is_refused_by_name() -> None:
-    with pytest.raises(SettingsInvalid, match="port"):
+    with pytest.raises(SettingsInvalid, match=r"^--port \(TUNERY_PORT\) is 'eighty', not a whole"):
         read_settings(["--port=eighty"], {})
 
 

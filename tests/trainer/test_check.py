@@ -25,6 +25,7 @@ from tunery_trainer.protocol.events import (
     Started,
 )
 from tunery_trainer.protocol.leash import PARENT_VARIABLE
+from tunery_trainer.protocol.minilm import package_directory
 from tunery_trainer.protocol.specs import CheckRun, IngestRun, SourceFile
 
 SECONDS = 60
@@ -129,7 +130,7 @@ def test_good_file_is_told_with_its_splits(desk, put):
     seal = f"landlock-{landlock_abi()}" if landlock_abi() else "none"
     assert told.events[0] == Started(seal=seal)
     phases = [event.progress.phase for event in told.events if isinstance(event, ProgressMade)]
-    assert phases == ["reading", "checking", "writing"]
+    assert phases == ["reading", "comparing", "checking", "writing"]
     assert told.checked.rejected is None
     assert sum(told.checked.splits.values()) == 60
     assert (told.checked.report.rows, told.checked.report.accepted) == (60, 60)
@@ -140,6 +141,8 @@ def test_check_says_what_the_ingest_says(desk, put):
     rows = GOOD + "text number 1,b\ntext number 2,b\n"
     columns, split = Columns(text="text", label="label"), SplitSpec(seed=7)
     policies = Policies(duplicates="drop", conflicts="majority")
+    model = package_directory()
+    assert model is not None
     spec = IngestRun(
         work_dir=str(desk.root),
         job="job_1",
@@ -150,6 +153,8 @@ def test_check_says_what_the_ingest_says(desk, put):
         split=split,
         policies=policies,
         memory_bytes=4 << 30,
+        base_model="minilm-l6",
+        tokenizer=str(model / "tokenizer.json"),
     )
 
     checked = desk.check(put(rows), columns=columns, split=split, policies=policies).checked

@@ -87,7 +87,7 @@ class House:
         }
         return FinetuneRun(**fields)  # type: ignore[arg-type]
 
-    def ingest(self, memory_bytes: int = 4 << 30) -> IngestRun:
+    def ingest(self, memory_bytes: int = 4 << 30, parent_dir: str | None = None) -> IngestRun:
         return IngestRun(
             work_dir=self.path("job"),
             job="job_1",
@@ -98,6 +98,7 @@ class House:
             split=SplitSpec(),
             policies=Policies(),
             memory_bytes=memory_bytes,
+            parent_dir=parent_dir,
         )
 
     def engine(self, device: str = "cpu") -> EngineRun:
@@ -218,6 +219,26 @@ def test_base_model_of_links_can_be_read_through_them(house, confined):
     )
 
     assert found == {"weights": "weights"}
+
+
+@needs_landlock
+def test_ingest_reads_the_splits_of_the_parent_and_nothing_beside_them(house, confined):
+    (house.root / "dataset" / "report.json").write_text("{}")
+
+    found = confined(
+        house.ingest(parent_dir=house.path("dataset")),
+        """
+        names = ("train.parquet", "validation.parquet", "test.parquet", "report.json")
+        print(json.dumps({name: read(f"dataset/{name}") for name in names}))
+        """,
+    )
+
+    assert found == {
+        "train.parquet": "rows of train",
+        "validation.parquet": "rows of validation",
+        "test.parquet": "rows of test",
+        "report.json": "PermissionError",
+    }
 
 
 @needs_landlock

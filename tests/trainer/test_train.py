@@ -63,10 +63,33 @@ def test_run_learns_and_leaves_a_version(bench: Bench) -> None:
 def test_first_metric_is_of_the_first_step(bench: Bench) -> None:
     events = bench.run(bench.spec())
 
-    assert logged_steps(events) == [1, 10]
+    assert logged_steps(events)[0] == 1
     first = of_kind(events, MetricLogged)[0]
     assert first.values["loss"] == pytest.approx(math.log(3), abs=0.1)
     assert set(first.values) == {"loss", "learning_rate", "grad_norm"}
+
+
+def test_losses_are_logged_twenty_times_and_at_the_last_step(bench: Bench) -> None:
+    events = bench.run(bench.spec(hyperparameters=Hyperparameters(max_steps=45)))
+
+    assert logged_steps(events) == [1, *range(2, 45, 2), 45]
+
+
+def test_log_tells_the_start_the_validations_and_the_end(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "tunery_trainer")
+
+    events = bench.run(bench.spec())
+
+    [done] = of_kind(events, Finetuned)
+    lines = caplog.messages
+    assert lines[0] == "job_1, attempt 1: tiny on cpu"
+    assert "training from step 0 to 18" in lines
+    validated = [line for line in lines if line.startswith("validated at step")]
+    assert [line.split(":")[0][-2:].strip() for line in validated] == ["6", "12", "18"]
+    assert "accuracy 1.0000" in validated[-1]
+    assert lines[-1] == f"exporting the weights of step {done.best_step}"
 
 
 def test_resumed_run_ends_with_the_same_weights(bench: Bench, talkative: None) -> None:
@@ -93,7 +116,7 @@ def test_resumed_run_ends_with_the_same_weights(bench: Bench, talkative: None) -
             of_kind(resumed, Finetuned)[0].best_step
             == of_kind(uninterrupted, Finetuned)[0].best_step
         )
-        assert sorted(logged_steps(stopped) + logged_steps(resumed)) == [1, 10]
+        assert sorted(logged_steps(stopped) + logged_steps(resumed)) == list(range(1, 19))
 
 
 def test_run_that_died_resumes_from_its_last_checkpoint(bench: Bench) -> None:

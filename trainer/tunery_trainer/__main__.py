@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> int:
     """Run a child; return its exit code."""
     die_with_parent()
     emit = Emitter()
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("tunery_trainer").setLevel(logging.INFO)
     os.environ.update(_ALWAYS)
     try:
         match arguments:

@@ -23,6 +23,7 @@ from tunery.types import Policies, Report, SplitSpec
 from tunery_trainer.failure import Failure
 from tunery_trainer.protocol.events import AnyEvent, Checked, Ingested, Rejected
 from tunery_trainer.protocol.leash import die_with_parent, environment_of_child
+from tunery_trainer.protocol.minilm import package_directory
 from tunery_trainer.protocol.specs import CheckRun, IngestRun
 
 _NAME = "check"  # in the place of the ids of job and dataset
@@ -98,6 +99,7 @@ def _require_readable(path: str) -> None:
 
 
 def _ingest_of(spec: CheckRun, work_dir: Path) -> IngestRun:
+    model = package_directory()
     return IngestRun(
         work_dir=str(work_dir),
         job=_NAME,
@@ -111,6 +113,8 @@ def _ingest_of(spec: CheckRun, work_dir: Path) -> IngestRun:
         split=spec.split or SplitSpec(),
         policies=spec.policies or Policies(),
         memory_bytes=_MEMORY_BYTES,
+        base_model=None if model is None else "minilm-l6",
+        tokenizer=None if model is None else str(model / "tokenizer.json"),
     )
 
 

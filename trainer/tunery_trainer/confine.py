@@ -17,6 +17,7 @@ from pathlib import Path
 
 import tunery
 import tunery_trainer
+from tunery.types import SPLITS
 from tunery_trainer.protocol.specs import (
     AnyRun,
     EngineRun,
@@ -111,7 +112,12 @@ def paths_of(spec: AnyRun) -> tuple[list[Path], list[Path]]:
     work_dir = Path(spec.work_dir)
     match spec:
         case IngestRun():
-            return [Path(file.path) for file in spec.files], [work_dir]
+            reads = [Path(file.path) for file in spec.files]
+            if spec.parent_dir is not None:
+                reads += [Path(spec.parent_dir, f"{split}.parquet") for split in SPLITS]
+            if spec.tokenizer is not None:
+                reads.append(Path(spec.tokenizer))
+            return reads, [work_dir]
         case FinetuneRun():
             # The files, not their directory: the test split lies beside them.
             reads = [Path(spec.train), Path(spec.validation), *_model(spec.base_model_dir)]

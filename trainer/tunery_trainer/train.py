@@ -7,6 +7,7 @@ version at the end. It names train and validation rows only; the test split is n
 Importing this module imports everything that a first step needs, so that a warm spare is warm.
 """
 
+import logging
 import math
 import random
 import time
@@ -46,8 +47,11 @@ from tunery_trainer.publishing import Publisher
 from tunery_trainer.tasks import Task, task_named
 from tunery_trainer.validation import judge, validate
 
-LOG_EVERY_STEPS = 10
+LOG_EVERY_STEPS = 10  # at most this; a run has at least LOGGED_LOSSES, if it has as many steps
+LOGGED_LOSSES = 20
 _MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+_log = logging.getLogger(__name__)
 
 
 class _Released(Exception):
@@ -82,6 +86,7 @@ def _finetune(
     seal: str,
 ) -> None:
     meter = ProgressMeter(emit)
+    _log.info("%s, attempt %d: %s on %s", spec.job, spec.attempt, spec.base_model, spec.device)
 
     def alive() -> None:
         if leash_released():
@@ -100,11 +105,13 @@ def _finetune(
     except _Released:
         emit(Interrupted(step=0))
         return
+    _log.info("tokenised %d training and %d validation rows", len(train), len(validation))
 
     # Hyperparameters. What attempt 1 resolved stays.
     resolved = _resolve(spec, base, train)
     settings = settle(resolved)
     emit(HyperparametersResolved(resolved=resolved))
+    _log.info("%s", ", ".join(f"{name} {each.value}" for name, each in resolved.items()))
 
     # Model and optimizer, as they were when the last attempt stopped.
     meter.enter("loading")
@@ -147,10 +154,12 @@ def _finetune(
     lengths = np.minimum(train.lengths, settings.max_length)
     steps_per_epoch = math.ceil(len(train) / settings.batch_size)
     total_steps = settings.max_steps or steps_per_epoch * settings.epochs
+    log_every = max(1, min(LOG_EVERY_STEPS, total_steps // LOGGED_LOSSES))
     every = steps_per_epoch if spec.checkpoints.every == "epoch" else spec.checkpoints.every
     began_at = time.monotonic() - state.elapsed_seconds
     validation_seconds = 0.0
     batches: list[NDArray[np.int64]] = []
+    _log.info("training from step %d to %d", state.step, total_steps)
     meter.enter("training")
     while True:
         ending = state.step >= total_steps or state.stop_reason is not None
@@ -174,6 +183,8 @@ def _finetune(
                 return
             if figures:
                 emit(MetricLogged(step=state.step, values=finite(figures)))
+            told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            _log.info("validated at step %d: %s", state.step, told or "there are no rows")
             finished = state.step >= total_steps and state.stop_reason is None
             better = judge(figures, state, settings)
             if finished:
@@ -220,7 +231,7 @@ def _finetune(
         state.elapsed_seconds = time.monotonic() - began_at
         state.window_loss += loss
         state.window_steps += 1
-        if state.step == 1 or state.step % LOG_EVERY_STEPS == 0:
+        if state.step in (1, total_steps) or state.step % log_every == 0:
             values = {
                 "loss": state.window_loss / state.window_steps,
                 "learning_rate": settings.learning_rate * factor,
@@ -248,6 +259,7 @@ def _finetune(
     meter.enter("exporting")
     assert best_weights is not None
     assert state.best_step is not None
+    _log.info("exporting the weights of step %d", state.best_step)
     classifier.load_state_dict(best_weights)
     publisher.version(
         classifier,

@@ -8,12 +8,20 @@ from rich.text import Text
 
 from tunery._language import Translate
 from tunery.cli.tables import bar, facts, table
-from tunery.types import Finding, Report, RowGroup
+from tunery.types import Finding, LengthReport, Report, RowGroup
 
 SHOWN_FINDINGS = 10
 SHOWN_EXAMPLES = 3
 SHOWN_LABELS = 12
 _TEXT_CHARACTERS = 60
+_FLAGS = {  # of the command line, for what the hints call by its name in the API
+    "empty-text": "--empty drop",
+    "exact-duplicates": "--duplicates drop",
+    "conflicting-duplicates": "--conflicts majority",
+    "near-duplicate-labels": "--labels merge",
+    "mixed-label-type": "--labels merge",
+    "missing-column": "--text NAME --label NAME",
+}
 
 
 def report_page(report: Report, title: str, translate: Translate) -> RenderableType:
@@ -27,6 +35,8 @@ def _parts(report: Report, title: str, translate: Translate) -> Iterator[Rendera
     yield Padding(facts(_read(report, translate), translate), (0, 0, 1, 0), expand=False)
     if report.labels.counts:
         yield _labels(report, translate)
+    if report.transforms:
+        yield _transforms(report, translate)
     if report.errors:
         yield _findings("errors", report.errors, report.errors_total, "red", translate)
     if report.warnings:
@@ -56,6 +66,35 @@ def _read(report: Report, translate: Translate) -> Iterator[tuple[str, str | Non
         yield "format", ", ".join(part for part in parts if part)
     splits = {split: sum(counts.values()) for split, counts in report.labels.counts.items()}
     yield "splits", ", ".join(f"{split} {rows:,}" for split, rows in splits.items()) or None
+    yield "left out", f"{report.dropped_total:,}" if report.dropped_total else None
+    yield from _texts(report, translate)
+
+
+def _texts(report: Report, translate: Translate) -> Iterator[tuple[str, str | None]]:
+    """Yield what the texts are made of; of the scripts, those that a percentage shows."""
+    if report.lengths is not None:
+        yield "tokens", _lengths(report.lengths, translate)
+    shares = sorted(report.scripts.items(), key=lambda each: -each[1])
+    shown = [f"{translate(name)} {share:.0%}" for name, share in shares if share >= 0.005]
+    yield "scripts", ", ".join(shown) or None
+    held = [f"{translate(kind)} {rows:,}" for kind, rows in report.personal_data.items() if rows]
+    yield "personal data", ", ".join(held) or None
+
+
+def _lengths(lengths: LengthReport, translate: Translate) -> str:
+    shown = translate(
+        "{p50} in the median, 95 % {p95}, 99 % {p99}, at most {max}; max_length {suggested}",
+        p50=lengths.p50, p95=lengths.p95, p99=lengths.p99, max=lengths.max,
+        suggested=lengths.suggested_max_length,
+    )  # fmt: skip
+    if lengths.unknown_share < 0.0005:
+        return shown
+    unknown = translate(
+        "; {share} unknown to {model}",
+        share=f"{lengths.unknown_share:.1%}",
+        model=lengths.base_model,
+    )
+    return shown + unknown
 
 
 def _labels(report: Report, translate: Translate) -> RenderableType:
@@ -71,6 +110,14 @@ def _labels(report: Report, translate: Translate) -> RenderableType:
         rows += [("…", "", ""), *((label, f"{n:,}", bar(n / most)) for label, n in ordered[-2:])]
     head = translate("{count} labels", count=len(ordered))
     return Padding(table([head, ">rows", ""], rows, translate), (0, 0, 1, 0), expand=False)
+
+
+def _transforms(report: Report, translate: Translate) -> RenderableType:
+    rows = [
+        (each.op, f"{each.rows_changed:,}", f"{each.rows_removed:,}") for each in report.transforms
+    ]
+    made = table(["transforms", ">rows changed", ">rows removed"], rows, translate)
+    return Padding(made, (0, 0, 1, 0), expand=False)
 
 
 def _findings(
@@ -96,7 +143,7 @@ def _examples(report: Report, translate: Translate) -> Iterator[RenderableType]:
         ("repeated rows", report.duplicates.exact, report.duplicates.groups),
         ("texts under several labels", report.conflicts.texts, report.conflicts.examples),
         ("training texts that a held-out split has", report.leakage.exact
-         + report.leakage.normalised, report.leakage.examples),
+         + report.leakage.normalised + report.leakage.near, report.leakage.examples),
     )  # fmt: skip
     for head, count, groups in kinds:
         if count:
@@ -128,10 +175,11 @@ def _next_steps(report: Report, translate: Translate) -> RenderableType:
     for finding in [*report.errors, *report.warnings]:
         hints.setdefault(finding.code, finding.hint)
     if not hints:
-        return Text(translate("Nothing to mend. Register it: tunery datasets add FILE"))
+        return Text(translate("Nothing to mend."))
     lines = [Text(translate("what to do next"), style="bold")]
     lines += [
-        Text(f"  {code}: {translate(hint)}") for code, hint in list(hints.items())[:SHOWN_FINDINGS]
+        Text(f"  {code}: {translate(hint)}" + (f" ({_FLAGS[code]})" if code in _FLAGS else ""))
+        for code, hint in list(hints.items())[:SHOWN_FINDINGS]
     ]
     lines.append(Text(translate("  More on each: tunery problems CODE"), style="dim"))
     return Group(*lines)

@@ -18,6 +18,8 @@ from tunery.types.datasets import (
     LabelShift,
     LabelVariants,
     LeakageReport,
+    LengthReport,
+    ListedFinding,
     Policies,
     Preview,
     PreviewRow,
@@ -26,11 +28,16 @@ from tunery.types.datasets import (
     RowChange,
     RowChanges,
     RowGroup,
+    RowLabel,
     RowPage,
     Split,
     SplitFiles,
     SplitSpec,
     Task,
+    Transform,
+    TransformOp,
+    TransformResult,
+    VersionSpec,
 )
 from tunery.types.deployments import (
     Actual,
@@ -52,6 +59,7 @@ from tunery.types.evaluations import (
 )
 from tunery.types.files import (
     MEDIA_TYPES,
+    PARQUET,
     File,
 )
 from tunery.types.finetune import (
@@ -125,6 +133,7 @@ __all__ = [
     "MAX_INPUTS",
     "MAX_TEXT_CHARACTERS",
     "MEDIA_TYPES",
+    "PARQUET",
     "PROBLEMS",
     "SPLITS",
     "TERMINAL",
@@ -173,7 +182,9 @@ __all__ = [
     "LabelShift",
     "LabelVariants",
     "LeakageReport",
+    "LengthReport",
     "Limit",
+    "ListedFinding",
     "Live",
     "LogText",
     "Metric",
@@ -206,6 +217,7 @@ __all__ = [
     "RowChange",
     "RowChanges",
     "RowGroup",
+    "RowLabel",
     "RowPage",
     "RuntimeName",
     "Scope",
@@ -215,4 +227,8 @@ __all__ = [
     "StoppingMetric",
     "Task",
     "Then",
+    "Transform",
+    "TransformOp",
+    "TransformResult",
+    "VersionSpec",
 ]

@@ -19,7 +19,11 @@ from tunery.types.problems import ErrorInfo
 Task = Literal["text_classification"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-Fraction = Annotated[float, about("Share of the rows.", 0.15, ge=0.0, le=1.0)]
+Fraction = Annotated[float, about("Share of the rows, from 0 to 1.", 0.15, ge=-1e308, le=1e308)]
+TransformOp = Literal[
+    "normalise", "strip_html", "redact", "relabel", "merge_labels", "drop_conflicts", "dedupe"
+]
+Label = Annotated[str, about("A label.", "refund", min_length=1, max_length=256)]
 ColumnName = Annotated[str, about("A column of the file, exactly as it is written there.", "text")]
 
 
@@ -41,16 +45,45 @@ class SplitFiles(Request, kw_only=True, frozen=True):
 
 
 class SplitSpec(Request, kw_only=True, frozen=True):
-    """How rows of a single file are shared out: by a hash of their normalised text."""
+    """How rows of a single file are shared out: by a hash of their normalised text.
+
+    Rows of the parent version keep their split, and near duplicates stay together. Of group_by,
+    time_column and column at most one is given.
+    """
 
     train: Fraction = 0.7
     validation: Fraction = 0.15
     test: Fraction = 0.15
     seed: Annotated[int, about("Part of the hash.", 42, ge=0, le=2**32 - 1)] = 42
+    group_by: Annotated[
+        ColumnName | None, about("Rows that are equal here stay in one split.", None, "customer")
+    ] = None
+    time_column: Annotated[
+        ColumnName | None,
+        about("The oldest rows train, the newest test: ISO 8601 or a number.", None, "created_at"),
+    ] = None
+    column: Annotated[
+        ColumnName | None,
+        about("Says the split of each row, instead of shares.", None, "split"),
+    ] = None
 
 
 class Policies(Request, kw_only=True, frozen=True):
-    """What happens to rows that are suspicious, not wrong."""
+    """What happens to rows that are suspicious, not wrong; and how the file is read."""
+
+    encoding: Annotated[
+        str,
+        about(
+            "A codec's name, or `auto` for a guess; a byte order mark goes before either.",
+            "utf-8",
+            "gb18030",
+            max_length=40,
+        ),
+    ] = "utf-8"
+    near_duplicates: Annotated[
+        Literal["find", "skip"],
+        about("Texts that share nine tenths of their 5-grams, which take time to find.", "find"),
+    ] = "find"
 
     duplicates: Annotated[Literal["keep", "drop"], about("Rows that repeat another.", "keep")] = (
         "keep"
@@ -84,6 +117,56 @@ class DatasetSpec(Request, kw_only=True, frozen=True):
     policies: Annotated[Policies, about("What happens to suspicious rows.")] = Policies()
 
 
+class RowLabel(Request, kw_only=True, frozen=True):
+    """The label that one row gets."""
+
+    line: Annotated[int, about("Its `line`, as `rows` shows it.", 118, ge=1, le=MAX_INT)]
+    label: Label
+    split: Annotated[
+        Split | None,
+        about("Where it stands; needed where each split came as a file of its own."),
+    ] = None
+
+
+class Transform(Request, kw_only=True, frozen=True):
+    """One recorded change of a dataset.
+
+    Of the text: `normalise` (Unicode NFC, line ends as LF, runs of blanks as one, none at the
+    ends), `strip_html` (no tags, comments, scripts and styles; entities as characters), `redact`
+    (personal data as placeholders). Of the label: `relabel`. Of the rows, as the policies of the
+    same meaning: `merge_labels` (`labels: merge`), `drop_conflicts` (`conflicts: drop`), `dedupe`
+    (`duplicates: drop`).
+
+    In whatever order they are given, those of text and label act first, in that order; then
+    `merge_labels`, `drop_conflicts` and `dedupe`, in this order. The report lists them as they
+    acted.
+    """
+
+    op: Annotated[TransformOp, about("What is done.", "strip_html")]
+    labels: Annotated[
+        dict[Label, Label],
+        about("Of `relabel`: the new label by the old one.", {"refunds": "refund"}),
+    ] = {}
+    rows: Annotated[
+        list[RowLabel],
+        about("Of `relabel`: single rows, after `labels`.", max_length=10_000),
+    ] = []
+
+
+class VersionSpec(Request, kw_only=True, frozen=True):
+    """Makes the next version of a dataset's name by transforming the dataset.
+
+    Rows keep their split and their line. The dataset stays as it is.
+    """
+
+    transforms: Annotated[
+        list[Transform], about("What is done; see `Transform`.", min_length=1, max_length=20)
+    ]
+    policies: Annotated[
+        Policies | None, about("What happens to suspicious rows; null: as in the dataset.")
+    ] = None
+
+
 class ColumnsUsed(Answer, kw_only=True, frozen=True):
     """The columns that were read."""
 
@@ -99,7 +182,12 @@ class Dataset(Answer, kw_only=True, frozen=True):
     name: Annotated[str, about("Name of the dataset.", "banking")]
     version: Annotated[int, about("Rises by one per name.", 1, ge=1, le=MAX_INT)]
     parent: Annotated[
-        str | None, about("Id of the version before.", None, "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
+        str | None,
+        about(
+            "Id of the version before, or of the one that was transformed.",
+            None,
+            "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B",
+        ),
     ]
     status: Annotated[
         Literal["validating", "ready", "rejected"],
@@ -115,6 +203,9 @@ class Dataset(Answer, kw_only=True, frozen=True):
     errors: Annotated[int, about("Findings that reject.", 0, ge=0, le=MAX_INT)]
     error: Annotated[ErrorInfo | None, about("Why it was rejected.")]
     created_at: Timestamp
+    transforms: Annotated[
+        list[Transform], about("What made it from its parent, as asked for; none for a file.")
+    ] = []
 
 
 class Finding(Answer, kw_only=True, frozen=True):
@@ -132,12 +223,24 @@ class Finding(Answer, kw_only=True, frozen=True):
     )
 
 
+class ListedFinding(Finding, kw_only=True, frozen=True):
+    """A finding in the list of all, one JSON object a line."""
+
+    severity: Annotated[
+        Literal["error", "warning", "dropped"],
+        about("`dropped` names a row that a policy has left out.", "error"),
+    ]
+
+
 class Dialect(Answer, kw_only=True, frozen=True):
     """How the file is written."""
 
-    format: Annotated[Literal["csv", "jsonl"], about("Container.", "csv")]
+    format: Annotated[Literal["csv", "jsonl", "json", "parquet"], about("Container.", "csv")]
     delimiter: Annotated[str | None, about("Cell separator of a CSV.", ",")]
     newline: Annotated[Literal["lf", "crlf", "cr", "mixed"], about("Line ends.", "lf")]
+    header: Annotated[
+        bool, about("Whether the first line names the columns; else they are column_1, ….", True)
+    ] = True
     inferred: Annotated[bool, about("Whether tunery guessed it.", True)]
 
 
@@ -146,7 +249,13 @@ class LabelVariants(Answer, kw_only=True, frozen=True):
 
     canonical: Annotated[str, about("The proposed spelling: the commonest.", "refund")]
     variants: Annotated[dict[str, Count], about("Rows by spelling.", {"Refund ": 2})]
-    why: Annotated[list[str], about("In what they differ.", ["case", "space"])]
+    why: Annotated[
+        list[str],
+        about(
+            "In what they differ: case, width, space, look-alike, composition, meaning.",
+            ["case", "space"],
+        ),
+    ]
 
 
 class LabelReport(Answer, kw_only=True, frozen=True):
@@ -189,7 +298,52 @@ class LeakageReport(Answer, kw_only=True, frozen=True):
         about("Test rows equal to a training row but for case and signs.", 29, ge=0, le=MAX_INT),
     ]
     dropped: Annotated[int, about("Training rows left out by policy.", 29, ge=0, le=MAX_INT)]
-    examples: Annotated[list[RowGroup], about("The first ten.")]
+    examples: Annotated[list[RowGroup], about("The first ten, near ones too.")]
+    bridging: Annotated[
+        int,
+        about("New rows that belong to two splits of the parent, left out.", 0, ge=0, le=MAX_INT),
+    ] = 0
+    near: Annotated[
+        int,
+        about("Test rows that are near duplicates of a training row.", 12, ge=0, le=MAX_INT),
+    ] = 0
+
+
+class LengthReport(Answer, kw_only=True, frozen=True):
+    """How many tokens the texts have, special tokens included; counted on a sample of them."""
+
+    base_model: Annotated[str, about("Whose tokenizer.", "minilm-l6")]
+    p50: Annotated[int, about("Half of the texts have at most as many.", 14, ge=0, le=MAX_INT)]
+    p95: Annotated[int, about("95 % of the texts do.", 33, ge=0, le=MAX_INT)]
+    p99: Annotated[int, about("99 % of the texts do.", 52, ge=0, le=MAX_INT)]
+    max: Annotated[int, about("The longest text of the sample.", 98, ge=0, le=MAX_INT)]
+    sampled: Annotated[int, about("Texts that were cut into tokens.", 10000, ge=1, le=MAX_INT)]
+    truncated_at: Annotated[
+        dict[str, Ratio],
+        about("Share of the texts that lose their end, by max_length.", {"64": 0.004, "128": 0.0}),
+    ]
+    suggested_max_length: Annotated[
+        int, about("A multiple of 8 that holds 99 % of the texts.", 56, ge=1, le=MAX_INT)
+    ]
+    unknown_share: Annotated[Ratio, about("Tokens that the vocabulary lacks.", 0.0)]
+
+
+class TransformResult(Answer, kw_only=True, frozen=True):
+    """What one transform did."""
+
+    op: Annotated[TransformOp, about("What was done.", "strip_html")]
+    rows_changed: Annotated[
+        int, about("Rows with another text or label than before.", 120, ge=0, le=MAX_INT)
+    ]
+    rows_removed: Annotated[
+        int,
+        about(
+            "Rows left out by it, or by `policies.empty` where it left no text.",
+            3,
+            ge=0,
+            le=MAX_INT,
+        ),
+    ]
 
 
 class Report(Answer, kw_only=True, frozen=True):
@@ -198,6 +352,7 @@ class Report(Answer, kw_only=True, frozen=True):
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     rows: Annotated[int, about("Rows read.", 10003, ge=0, le=MAX_INT)]
     accepted: Annotated[int, about("Rows that stand in a split.", 10003, ge=0, le=MAX_INT)]
+    blank_lines: Annotated[int, about("Blank lines, skipped.", 0, ge=0, le=MAX_INT)] = 0
     encoding: Annotated[str, about("How the bytes were read.", "utf-8")]
     dialect: Annotated[Dialect | None, about("Null where nothing could be read.")]
     columns: Annotated[ColumnsUsed | None, about("The columns that were read.")]
@@ -209,6 +364,21 @@ class Report(Answer, kw_only=True, frozen=True):
     duplicates: Annotated[DuplicateReport, about("Repeated rows.")]
     conflicts: Annotated[ConflictReport, about("Contradictions.")]
     leakage: Annotated[LeakageReport, about("Overlap of the splits.")]
+    transforms: Annotated[
+        list[TransformResult], about("What each transform did, in the order in which they acted.")
+    ] = []
+    dropped_total: Annotated[int, about("Rows left out by policy.", 29, ge=0, le=MAX_INT)] = 0
+    lengths: Annotated[
+        LengthReport | None, about("Tokens of the texts; null where no tokenizer was at hand.")
+    ] = None
+    scripts: Annotated[
+        dict[str, Ratio],
+        about("Share of the letters and emoji, by script.", {"latin": 0.98, "emoji": 0.02}),
+    ] = {}
+    personal_data: Annotated[
+        dict[str, Count],
+        about("Rows that hold one, by kind; never the values.", {"email": 0, "phone": 3}),
+    ] = {}
 
 
 class Row(Answer, kw_only=True, frozen=True):

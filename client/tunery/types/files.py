@@ -4,8 +4,14 @@ from typing import Annotated
 
 from tunery.types._meta import MAX_INT, Answer, Timestamp, about
 
-# `text/tab-separated-values` and Parquet are read from the dataset issue on.
-MEDIA_TYPES = ("text/csv", "application/x-ndjson")
+PARQUET = "application/vnd.apache.parquet"
+MEDIA_TYPES = (
+    "text/csv",
+    "text/tab-separated-values",
+    "application/x-ndjson",
+    "application/json",
+    PARQUET,
+)
 
 
 class File(Answer, kw_only=True, frozen=True):

@@ -3,7 +3,7 @@
 A key's secret stands in the answer that made it and nowhere else; afterwards its id names it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -41,3 +41,10 @@ class NewKey(Key, kw_only=True, frozen=True):
         str,
         about("Send it as `Authorization: Bearer …`; it is never shown again.", "tnr_8a4TQz0c_…"),
     ]
+
+    def __repr__(self) -> str:
+        return f"NewKey(id={self.id!r}, name={self.name!r}, scope={self.scope!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # msgspec has one, which would show the secret.
+        return [("id", self.id), ("name", self.name), ("scope", self.scope)]

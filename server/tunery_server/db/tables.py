@@ -30,6 +30,7 @@ from tunery.types import (
     Parity,
     Progress,
     Resolved,
+    Transform,
 )
 from tunery_server.db.columns import Json, Moment
 
@@ -68,7 +69,7 @@ datasets = Table(
     Column("version", Integer, nullable=False),
     Column("parent", String(40)),
     Column("task", String(64), nullable=False),
-    Column("spec", Json(DatasetSpec), nullable=False),
+    Column("spec", Json(DatasetSpec), nullable=False),  # of a transformed one: its parent's
     Column("job", String(40), nullable=False),
     Column("created_at", Moment, nullable=False),
     # what the ingest found: the supervisor writes it
@@ -82,6 +83,7 @@ datasets = Table(
     Column("error", Json(ErrorInfo)),
     Column("artifact", String(128)),
     Column("manifest_sha256", String(64)),
+    Column("transforms", Json(list[Transform])),  # the API's; null where files were ingested
     UniqueConstraint("project", "name", "version"),
 )
 

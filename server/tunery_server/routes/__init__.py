@@ -18,6 +18,7 @@ from tunery_server.routes import (
     problems,
     rows,
     schema,
+    transforms,
 )
 
 
@@ -30,6 +31,7 @@ def all_handlers() -> list[HTTPRouteHandler]:
         files,
         datasets,
         rows,
+        transforms,
         base_models,
         finetune,
         evaluate,

@@ -1,11 +1,14 @@
 """Datasets: what is registered here is ingested by a job."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import Stream
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +22,10 @@ from tunery_server.pagination import After, Filter, Limit, check_after
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 
-REPORT = "report.json"
+REPORT, FINDINGS = "report.json", "findings.ndjson"
+FINDINGS_TYPE = "application/x-ndjson"
+_CHUNK_BYTES = 2**18
+_ASIDES = ("group_by", "time_column", "column")
 _TOLERANCE = 1e-6  # of the sum of the shares
 
 
@@ -27,6 +33,7 @@ _TOLERANCE = 1e-6  # of the sum of the shares
 async def register(request: Request, data: JSONBody[DatasetSpec]) -> Response[Dataset]:
     """Register a dataset; the same name again is the next version."""
     _check_split(data.split)
+    _check_encoding(data.policies.encoding)
     file_ids = _file_ids(data)
 
     async def make(connection: AsyncConnection) -> Created[Dataset]:
@@ -103,21 +110,34 @@ async def remove(request: Request, dataset_id: FromPath[str]) -> None:
             raise Refusal("dataset-in-use", f"{dataset_id} is being made; cancel {row.job}")
         if await jobs.uses_dataset(connection, dataset_id):
             raise Refusal("dataset-in-use", f"a job that has not ended needs {dataset_id}")
+        if row is not None and await datasets.may_be_read(connection, row):
+            raise Refusal("dataset-in-use", f"a version after {dataset_id} is being made")
         artifact = await datasets.remove(connection, request.project, dataset_id)
     if artifact is not None:
         await request.services.artifacts.remove(artifact)
 
 
 @get("/datasets/{dataset_id:str}/report", operation_id="get_dataset_report")
-async def report(request: Request, dataset_id: FromPath[str]) -> Response[Report]:
-    """Return everything that the ingest found, also where it rejected the dataset."""
+async def report(request: Request, dataset_id: FromPath[str]) -> Response[Report] | Stream:
+    """Return everything that the ingest found, also where it rejected the dataset.
+
+    With `Accept: application/x-ndjson`, every finding as a line, and every row that was left out.
+    """
     row = await row_or_404(request, dataset_id)
     if row.status == "validating":
         raise Refusal("dataset-not-ready", f"{dataset_id} is being validated by {row.job}")
     if row.artifact is None:
         raise Refusal("not-found", f"{dataset_id} has no report; see its error")
     folder = await request.services.artifacts.fetch(row.artifact)
+    if FINDINGS_TYPE in request.headers.get("accept", ""):
+        return Stream(_chunks(folder / FINDINGS), media_type=FINDINGS_TYPE)
     return from_bytes(await asyncio.to_thread((folder / REPORT).read_bytes), Report)
+
+
+async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield chunk
 
 
 async def row_or_404(request: Request, dataset_id: str) -> Row[tuple[object, ...]]:
@@ -163,8 +183,22 @@ def _check_split(split: SplitSpec) -> None:
     total = split.train + split.validation + split.test
     if abs(total - 1.0) > _TOLERANCE:
         raise Refusal("invalid-split", f"the shares sum to {total:g}")
-    if min(split.train, split.test) <= 0:
-        raise Refusal("invalid-split", "train and test must have a share")
+    if min(split.train, split.test) <= 0 or split.validation < 0:
+        raise Refusal("invalid-split", "train and test must have a share, and none is below 0")
+    named = [name for name in _ASIDES if getattr(split, name) is not None]
+    if len(named) > 1:
+        raise Refusal("invalid-split", f"{named[0]} and {named[1]} exclude each other")
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding == "auto":
+        return
+    try:
+        "".encode(encoding)
+    except LookupError:
+        message = f"{quote(encoding)} is no text encoding"
+        error = FieldError(code="schema-violation", message=message, pointer="/policies/encoding")
+        raise Refusal("schema-violation", message, errors=[error]) from None
 
 
 HANDLERS = [register, list_all, show, remove, report]

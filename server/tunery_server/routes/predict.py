@@ -62,7 +62,7 @@ def check_inputs(inputs: list[str]) -> None:
         if len(text) > MAX_TEXT_CHARACTERS:
             raise _refusal("text-too-large", f"/inputs/{i}", f"{len(text)} characters")
         if not text or text.isspace():
-            raise _refusal("empty-text", f"/inputs/{i}", f"input {i} has no text")
+            raise _refusal("empty-text", f"/inputs/{i}", "the text is empty")
 
 
 def _refusal(code: str, pointer: str, message: str) -> Refusal:

@@ -7,6 +7,7 @@ attempt made is published in the transaction that moves the job along its edge.
 import asyncio
 import logging
 import shutil
+import signal
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -308,6 +309,10 @@ class Attempt:
                 code = "stalled" if self.stalled else "worker-lost"
                 how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
                 message = f"attempt {self._job.attempt} ended with {how}"
+                if self._job.kind == "ingest" and exit_code == -signal.SIGSEGV:
+                    # It would again: a parser of foreign code has met bytes that were made for it.
+                    await self.fail("unreadable-parquet", message, log_tail)
+                    return
                 await self._settle(died=True, code=code, message=message, log_tail=log_tail)
 
     async def fail(self, code: str, message: str, log_tail: str | None) -> None:

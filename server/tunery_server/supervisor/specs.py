@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import DatasetSpec, EvaluateSpec, FinetuneSpec
+from tunery.types import SPLITS, Columns, DatasetSpec, EvaluateSpec, FinetuneSpec, Split
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels, BaseModelUnusable
 from tunery_server.db.queries import checkpoints, datasets, files, models
 from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
+
+MEASURING_MODEL = "minilm-l6"  # its tokenizer says in the report how long texts are
+_ROWS = "application/vnd.apache.parquet"  # a dataset's own files, with columns line, text, label
 
 
 class SpecImpossible(Exception):
@@ -34,34 +38,76 @@ class SpecWriter:
         self._base_models = base_models
 
     async def ingest(self, connection: AsyncConnection, job: Row[Any], work: Path) -> IngestRun:
-        """Return the spec of an ingest."""
+        """Return the spec of an ingest: of uploaded files, or of the rows of a parent."""
         dataset = await datasets.row_of(connection, job.project, job.dataset)
         if dataset is None:
             raise SpecImpossible("dataset-not-found", f"{job.dataset} was deleted")
         spec: DatasetSpec = dataset.spec
-        named: list[tuple[str | None, str | None]] = [(None, spec.file)]
-        if spec.files is not None:
-            named = [*msgspec.structs.asdict(spec.files).items()]
-        sources: list[SourceFile] = []
-        for split, file_id in named:
-            if file_id is None:
-                continue
-            file = await files.get(connection, job.project, file_id)
-            if file is None:
-                raise SpecImpossible("not-found", f"{file_id} was deleted")
-            path = await self._artifacts.fetch(files.artifact(file.sha256))
-            sources.append(SourceFile(path=str(path), media_type=file.media_type, split=split))
+        columns, split = spec.columns, spec.split
+        parent_dir = await self._parent_dir(connection, dataset)
+        if dataset.transforms is None:
+            sources = await self._uploads(connection, job.project, spec)
+        elif parent_dir is None:
+            raise SpecImpossible("dataset-not-found", f"{dataset.parent} was deleted")
+        else:
+            sources = [
+                SourceFile(path=str(parent_dir / f"{part}.parquet"), media_type=_ROWS, split=part)
+                for part in SPLITS
+            ]
+            columns = Columns(text="text", label="label")
+            split = replace(split, group_by=None, time_column=None, column=None)
+        tokenizer = await asyncio.to_thread(self._tokenizer)
         return IngestRun(
             work_dir=str(work),
             job=job.id,
             dataset=dataset.id,
             task=spec.task,
             files=sources,
-            columns=spec.columns,
-            split=spec.split,
+            columns=columns,
+            split=split,
             policies=spec.policies,
             memory_bytes=self._settings.ingest_memory_bytes,
+            base_model=None if tokenizer is None else MEASURING_MODEL,
+            tokenizer=tokenizer,
+            max_positions=self._base_models.max_positions(MEASURING_MODEL) or 512,
+            transforms=dataset.transforms or [],
+            parent_dir=None if parent_dir is None else str(parent_dir),
         )
+
+    def _tokenizer(self) -> str | None:
+        """Return the path of the tokenizer that measures texts, where it is installed."""
+        try:
+            path = self._base_models.directory(MEASURING_MODEL) / "tokenizer.json"
+        except BaseModelUnusable:
+            return None
+        return str(path) if path.is_file() else None
+
+    async def _uploads(
+        self, connection: AsyncConnection, project: str, spec: DatasetSpec
+    ) -> list[SourceFile]:
+        named: list[tuple[Split | None, str | None]] = [(None, spec.file)]
+        if spec.files is not None:
+            named = [(split, getattr(spec.files, split)) for split in SPLITS]
+        sources: list[SourceFile] = []
+        for split, file_id in named:
+            if file_id is None:
+                continue
+            file = await files.get(connection, project, file_id)
+            if file is None:
+                raise SpecImpossible("not-found", f"{file_id} was deleted")
+            path = await self._artifacts.fetch(files.artifact(file.sha256))
+            sources.append(SourceFile(path=str(path), media_type=file.media_type, split=split))
+        return sources
+
+    async def _parent_dir(self, connection: AsyncConnection, dataset: Row[Any]) -> Path | None:
+        """Return where the rows lie that keep their split: of the newest version, or the parent."""
+        if dataset.transforms is None:
+            parent = await datasets.newest_ready(
+                connection, dataset.project, dataset.name_folded, below=dataset.version
+            )
+        else:
+            parent = await datasets.row_of(connection, dataset.project, dataset.parent)
+        return None if parent is None else await self._artifacts.fetch(parent.artifact)
 
     async def finetune(
         self,

@@ -30,14 +30,19 @@ def lock_data_dir(settings: Settings) -> int:
     """Hold the data directory for as long as this process lives; return the open lock.
 
     Raises:
-        StartRefused: another process holds it, or its path is too long.
+        StartRefused: another process holds it, it can't be made, or its path is too long.
     """
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     if len(str(settings.run_dir)) > MAX_SOCKET_PATH:
         raise StartRefused(
             f"{settings.root} is too long a path for Unix sockets; use a shorter one"
         )
-    descriptor = os.open(settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartRefused(
+            f"can't keep data in {settings.root}: {error.strerror}; name another --data-dir"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -53,7 +58,7 @@ def bind(settings: Settings) -> socket.socket:
     """Listen where the settings say; API workers inherit the socket.
 
     Raises:
-        StartRefused: the address is taken or not ours.
+        StartRefused: the address is taken, not ours, or none.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -63,11 +68,13 @@ def bind(settings: Settings) -> socket.socket:
         try:
             listener.bind((settings.host, settings.port))
             break
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+        except (OSError, OverflowError) as error:
+            code = error.errno if isinstance(error, OSError) else None
+            if code != errno.EADDRINUSE or time.monotonic() > deadline:
                 listener.close()
                 address = f"{settings.host}:{settings.port}"
-                raise StartRefused(f"can't listen on {address}: {error.strerror}") from error
+                why = error.strerror if isinstance(error, OSError) else "a port is 0 to 65535"
+                raise StartRefused(f"can't listen on {address}: {why}") from error
             time.sleep(0.05)
     listener.listen(BACKLOG)
     return listener

@@ -99,6 +99,7 @@ def ingest(tmp_path: Path) -> Ingest:
             split=split or SplitSpec(),
             policies=msgspec.convert(dict(policies or {}), Policies),
             memory_bytes=2**31,
+            **fields,
         )
         events: list[AnyEvent] = []
         run(spec, events.append, released)

@@ -28,9 +28,9 @@ def test_rows_are_shared_out_by_the_shares(ingest, csv_of):
 
 
 def test_a_text_keeps_its_split_when_rows_are_added(ingest, csv_of):
-    before = places(ingest(csv_of(200)))
+    before = places(ingest(csv_of(100)))
 
-    after = places(ingest(csv_of(300)))
+    after = places(ingest(csv_of(180)))
 
     assert before.items() <= after.items()
 
@@ -116,6 +116,7 @@ def test_dataset_verifies_by_its_manifest(ingest, csv_of):
 
     facts = manifest.verify(outcome.directory, outcome.ingested.manifest_sha256)
     assert sorted(facts.files) == [
+        "findings.ndjson",
         "report.json",
         "test.parquet",
         "train.parquet",
@@ -127,7 +128,7 @@ def test_rejected_dataset_leaves_only_its_report(ingest):
     outcome = ingest("text,label\n")
 
     verified = manifest.verify(outcome.directory, outcome.rejected.manifest_sha256)
-    assert list(verified.files) == ["report.json"]
+    assert sorted(verified.files) == ["findings.ndjson", "report.json"]
     assert outcome.report.accepted == 0
 
 
@@ -135,7 +136,7 @@ def test_progress_names_every_phase(ingest, csv_of):
     events = ingest(csv_of(60)).events
 
     phases = [event.progress.phase for event in events if isinstance(event, ProgressMade)]
-    assert list(dict.fromkeys(phases)) == ["reading", "checking", "writing"]
+    assert list(dict.fromkeys(phases)) == ["reading", "comparing", "checking", "writing"]
 
 
 def test_released_leash_ends_it_with_interrupted(ingest, csv_of):

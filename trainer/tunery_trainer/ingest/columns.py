@@ -6,6 +6,7 @@ Owns the guess. A name is taken exactly as given, or not at all; look-alikes are
 import difflib
 from collections.abc import Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from tunery.types import Columns, ColumnsUsed
 from tunery_trainer.ingest.findings import Findings, counted, quote
@@ -25,14 +26,24 @@ _LABEL_NAMES = (
 )  # fmt: skip
 
 
+class Chosen(NamedTuple):
+    """The names of all columns, those that are read, and whether the first line holds the names."""
+
+    names: Sequence[str]
+    used: ColumnsUsed
+    header: bool
+
+
 def choose(
     names: Sequence[str],
     sample: Sequence[Sequence[str]],
     wanted: Columns | None,
+    aside: str | None,
     errors: Findings,
-) -> ColumnsUsed | None:
+) -> Chosen | None:
     """Return the columns to read, or report why there are none.
 
+    `aside` is another column that must be there. A file without a header has column_1, column_2, …
     Shapes: names (columns); sample (rows, columns), of which ragged rows are left out.
     """
     if len(names) > MAX_COLUMNS:
@@ -45,28 +56,44 @@ def choose(
         errors.add("duplicate-column", message, line=1, column=name)
     if repeated:
         return None
+    numbered = [f"column_{i}" for i in range(1, len(names) + 1)]
     if wanted is not None:
-        return _named(names, wanted, errors)
-    return _guessed(names, sample, errors)
+        asked = {wanted.text, wanted.label}
+        header = bool(asked & set(names)) or not asked <= set(numbered)
+        names = names if header else numbered
+        used = _named(names, wanted, errors)
+    else:
+        found = _guessed(names, sample, errors)
+        header = found is None or found.header
+        names = names if header else numbered
+        used = None if found is None else found.used
+    if used is None or (aside is not None and not _has(names, aside, errors)):
+        return None
+    return Chosen(names, used, header)
 
 
 def _named(names: Sequence[str], wanted: Columns, errors: Findings) -> ColumnsUsed | None:
-    missing = [name for name in (wanted.text, wanted.label) if name not in names]
-    for name in missing:
+    found = [_has(names, name, errors) for name in (wanted.text, wanted.label)]
+    if not all(found):
+        return None
+    return ColumnsUsed(text=wanted.text, label=wanted.label, inferred=False)
+
+
+def _has(names: Sequence[str], name: str, errors: Findings) -> bool:
+    if name not in names:
         folded = fold_label(name)
         alike = [other for other in names if fold_label(other) == folded]
         alike = alike or difflib.get_close_matches(name, names, n=1, cutoff=0.75)
         hint = f"Did you mean {' or '.join(map(quote, alike[:3]))}?" if alike else None
         message = f"there is no column {quote(name)}; {_listed(names)}"
         errors.add("missing-column", message, hint=hint, line=1, column=name)
-    if missing:
-        return None
-    return ColumnsUsed(text=wanted.text, label=wanted.label, inferred=False)
+        return False
+    return True
 
 
 def _guessed(
     names: Sequence[str], sample: Sequence[Sequence[str]], errors: Findings
-) -> ColumnsUsed | None:
+) -> Chosen | None:
     values = {
         name: [row[i] for row in sample if len(row) == len(names)]
         for i, name in enumerate(names)
@@ -91,11 +118,10 @@ def _guessed(
         message = f"no column looks like the {which}; {_listed(names)}"
         errors.add("missing-column", message, line=1)
         return None
-    if by_content and label in values[label]:
-        message = f"the first line looks like a row, not like column names; {_listed(names)}"
-        errors.add("missing-column", message, hint="Put `text,label` above it.", line=1)
-        return None
-    return ColumnsUsed(text=text, label=label, inferred=True)
+    header = not (by_content and label in values[label])
+    shown = names if header else [f"column_{i}" for i in range(1, len(names) + 1)]
+    text, label = shown[names.index(text)], shown[names.index(label)]
+    return Chosen(shown, ColumnsUsed(text=text, label=label, inferred=True), header)
 
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:

@@ -6,13 +6,23 @@ its limit in a global. This reader takes the common line, one without a quote, b
 Source: RFC 4180; a quote inside an unquoted cell is text, as spreadsheets have it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from tunery.types import Columns
 from tunery_trainer.ingest.columns import SAMPLE_ROWS, choose
+from tunery_trainer.ingest.csv_blocks import Layout, blocks, has_sound_quotes, read_block
 from tunery_trainer.ingest.findings import Findings, counted
-from tunery_trainer.ingest.lines import Lines
-from tunery_trainer.ingest.records import MAX_CELL, Record, Table, take_sample
+from tunery_trainer.ingest.lines import Lines, TextFile
+from tunery_trainer.ingest.records import (
+    MAX_CELL,
+    Opened,
+    Part,
+    Record,
+    Seen,
+    is_whole,
+    parts_of,
+    take_sample,
+)
 
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 100
@@ -30,36 +40,97 @@ class _QuoteBroken(Exception):
 
 
 def open_csv(
-    lines: Lines, wanted: Columns | None, errors: Findings, *, delimiter: str | None = None
-) -> Table | None:
+    file: TextFile,
+    wanted: Columns | None,
+    aside: str | None,
+    errors: Findings,
+    *,
+    delimiter: str | None = None,
+) -> Opened | None:
     """Return the table below the header; null when there is no usable header, which is reported."""
-    newlines: set[str] = set()
+    lines = Lines(file.look())
+    broken = Findings()  # reported again, and kept, when the rows are read
     delimiter = delimiter or _sniff(lines, wanted)
-    rows = read_cells(lines, delimiter, errors, newlines)
-    header = next(rows, None)
-    if header is None:
+    rows = read_cells(lines, delimiter, broken, Seen())
+    first = next(rows, None)
+    if first is None:
+        errors.take(broken)
         return None
-    names = header[1]
     sample = take_sample(rows, SAMPLE_ROWS, lambda row: sum(map(len, row[1])) if row else 0)
-    used = choose(names, [row[1] for row in sample if row is not None], wanted, errors)
-    if used is None:
+    cells = [row[1] for row in sample if row is not None]
+    chosen = choose(first[1], cells, wanted, aside, errors)
+    if chosen is None:
         return None
-    text, label = names.index(used.text), names.index(used.label)
+    names, used, header = chosen
+    layout = Layout(
+        delimiter=delimiter,
+        columns=len(names),
+        text=names.index(used.text),
+        label=names.index(used.label),
+        aside=-1 if aside is None else names.index(aside),
+    )
+    rows.close()
+    seen = Seen()
+    parts = _parts(file, layout, errors, seen, header=header)
+    return Opened(used, parts, "csv", delimiter, header, seen)
 
-    def records() -> Iterator[Record | None]:
-        for source in (sample, rows):
-            for row in source:
-                if row is not None and len(row[1]) != len(names):
-                    _report_ragged(row, names, errors)
-                    row = None
-                yield None if row is None else Record(row[0], row[1][text], row[1][label])
 
-    return Table(used, records(), delimiter, newlines)
+def _parts(
+    file: TextFile, layout: Layout, errors: Findings, seen: Seen, *, header: bool
+) -> Iterator[Part]:
+    """Yield the rows, block by block on the fast way, and on the careful one where that fails."""
+    file.rewind()
+    skip = header
+
+    def careful(source: Iterator[str]) -> Iterator[Part]:
+        rows = read_cells(Lines(source, file.lines), layout.delimiter, errors, seen)
+        if skip:
+            next(rows, None)
+        return parts_of(_record(row, layout, errors) for row in rows)
+
+    if file.encoding != "utf-8":
+        yield from careful(file.rest())
+        return
+    with file.path.open("rb") as bytes_of_file:
+        bytes_of_file.seek(file.start)
+        for block in blocks(bytes_of_file):
+            passed = None
+            if block.whole:
+                passed = read_block(block.data, layout, lines_before=file.lines)
+            if passed is not None:
+                size = len(block.data)
+                file.passed(size_bytes=size, lines=passed.lines, foreign=passed.foreign)
+                seen.newlines |= passed.newlines
+                seen.blank_lines += passed.blank_lines
+                yield Part(passed.rows.slice(1) if skip else passed.rows)
+            elif block.whole and has_sound_quotes(block.data, layout.delimiter):
+                yield from careful(file.of_block(block.data))
+            else:
+                yield from careful(file.rest())
+                return
+            skip = False
+
+
+def _record(row: Cells | None, layout: Layout, errors: Findings) -> Record | None:
+    if row is None:
+        return None
+    line, cells = row
+    if len(cells) != layout.columns:
+        found = counted(len(cells), "cell")
+        errors.add(
+            "ragged-row", f"the row has {found}, the header has {layout.columns:,}", line=line
+        )
+        return None
+    aside = None if layout.aside < 0 else cells[layout.aside]
+    text, label = cells[layout.text], cells[layout.label]
+    if not (is_whole(text) and is_whole(label) and is_whole(aside)):
+        return None  # escaped bytes, which are reported with the file
+    return Record(line, text, label, aside)
 
 
 def read_cells(
-    lines: Lines, delimiter: str, errors: Findings, newlines: set[str]
-) -> Iterator[Cells | None]:
+    lines: Lines, delimiter: str, errors: Findings, seen: Seen
+) -> Generator[Cells | None]:
     """Yield the rows; null for one whose quotes are broken, after reporting it.
 
     Behind such a row it goes on at the line after the opening quote. That stays linear: a line
@@ -70,8 +141,10 @@ def read_cells(
         if '"' not in text:
             body = text.rstrip(_ENDS)
             if body.strip(" "):
-                newlines.add(text[len(body) :])
+                seen.newlines.add(text[len(body) :])
                 yield start, body.split(delimiter)
+            else:
+                seen.blank_lines += 1
             continue
         try:
             cells, end = _quoted_row(text, lines, delimiter)
@@ -79,7 +152,7 @@ def read_cells(
             errors.add("unbalanced-quote", str(error), line=error.opening)
             yield None
         else:
-            newlines.add(end)
+            seen.newlines.add(end)
             yield start, cells
 
 
@@ -140,11 +213,6 @@ def _unclosed(size: int, taken: Sequence[str]) -> str:
     return "a quote is opened and never closed"
 
 
-def _report_ragged(row: Cells, names: Sequence[str], errors: Findings) -> None:
-    found, expected = counted(len(row[1]), "cell"), len(names)
-    errors.add("ragged-row", f"the row has {found}, the header has {expected:,}", line=row[0])
-
-
 def _sniff(lines: Lines, wanted: Columns | None) -> str:
     """Return the delimiter that splits the header, and then most rows into as many cells."""
     sample = take_sample(lines, _SNIFFED_LINES, len)
@@ -152,7 +220,7 @@ def _sniff(lines: Lines, wanted: Columns | None) -> str:
 
     def fitness(delimiter: str) -> tuple[bool, bool, float]:
         rows = [
-            row[1] for row in read_cells(Lines(iter(sample)), delimiter, Findings(), set()) if row
+            row[1] for row in read_cells(Lines(iter(sample)), delimiter, Findings(), Seen()) if row
         ]
         if not rows or len(rows[0]) < 2:
             return False, False, 0.0

@@ -4,7 +4,9 @@ Owns the guess and its wording. It decides nothing: a wrong guess would garble e
 user is shown one and asked.
 """
 
+import codecs
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tunery_trainer.ingest.findings import Findings, quote
 from tunery_trainer.ingest.lines import Damage, TextFile
@@ -22,8 +24,31 @@ _FOREIGN = {
     b"\x80\x04": "a pickle",
 }
 _SAMPLE_LINES = 50
+_CHUNK_BYTES = 2**20
 _SAVE = "save it as UTF-8."
 _WHOLE_FILE_SHARE = 0.1  # with more wrong lines than this, it is the file that is wrong
+
+
+def settle_encoding(path: Path, policy: str) -> str:
+    """Return the encoding to read a file with: what the policy names, or for `auto` the likely one.
+
+    A byte order mark goes before either.
+    """
+    if policy != "auto":
+        return _canonical(policy)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    strange: list[bytes] = []
+    with path.open("rb") as file:
+        try:
+            while chunk := file.read(_CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            file.seek(0)
+            sample = file.read(_CHUNK_BYTES).splitlines()
+            strange = [line for line in sample if not line.isascii()][:_SAMPLE_LINES]
+    name, _ = guess(strange)
+    return name or "utf-8"  # which then says where it isn't
 
 
 def refuse_foreign(file: TextFile, errors: Findings) -> bool:
@@ -83,6 +108,12 @@ def guess(lines: Sequence[bytes]) -> tuple[str | None, str]:
         if sum(map(is_common, signs)) > len(signs) / 2:
             return name, texts[0]
     return None, ""
+
+
+def _canonical(name: str) -> str:
+    # Only "utf-8", spelled so, is read with the place of each wrong byte.
+    codec = codecs.lookup(name).name
+    return "utf-8" if codec in ("utf-8", "utf-8-sig", "ascii") else codec
 
 
 def _is_kana(character: str) -> bool:

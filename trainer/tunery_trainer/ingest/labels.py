@@ -1,66 +1,75 @@
 """Labels: spellings that look like one label, and whether the labels can be learned at all."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from msgspec.structs import replace
+import numpy as np
 
 from tunery.types import LabelVariants, Policies
-from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
-from tunery_trainer.ingest.normalise import fold_label, fold_space, fold_width
-from tunery_trainer.ingest.rows import Parts, Row
+from tunery_trainer.ingest.findings import Notes, counted, quote
+from tunery_trainer.ingest.meanings import find_variants, hidden_characters, strange_letters
+from tunery_trainer.ingest.table import Table
 
 _MAX_CLASSES = 10_000
 _MANY_CLASSES = 50  # from here on, more than one class for two rows is too many
 
 
 def settle_variants(
-    parts: Parts, policies: Policies, notes: Notes
-) -> tuple[Parts, list[LabelVariants]]:
-    """Return the rows, with variants merged if that is the policy, and the variants."""
-    rows = Counter(row.label for part in parts.values() for row in part)
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in rows:
-        alike[fold_label(label)].append(label)
-    variants: list[LabelVariants] = []
-    merged: dict[str, str] = {}
-    for spellings in alike.values():
-        if len(spellings) > 1:
-            canonical = max(spellings, key=lambda spelling: rows[spelling])
-            others = {each: rows[each] for each in spellings if each != canonical}
-            why = _differences(spellings)
-            variants.append(LabelVariants(canonical=canonical, variants=others, why=why))
-            merged |= dict.fromkeys(others, canonical)
+    table: Table, policies: Policies, notes: Notes
+) -> tuple[list[LabelVariants], int]:
+    """Merge the variants of one label, if that is the policy; return them, and the rows changed."""
+    rows = table.rows()
+    variants = find_variants(table.counts(rows))
+    places = {name: i for i, name in enumerate(table.names)}
+    merged = np.arange(len(table.names))
     for each in variants:
-        line = min(
-            row.line for part in parts.values() for row in part if row.label in each.variants
-        )
-        _report(each, rows[each.canonical], line, policies, notes)
-    if policies.labels == "merge" and merged:
-        parts = {split: [_spelled(row, merged) for row in part] for split, part in parts.items()}
-    return parts, variants
+        others = [places[spelling] for spelling in each.variants]
+        first = rows[np.isin(table.labels[rows], others)][0]
+        count = int((table.labels[rows] == places[each.canonical]).sum())
+        _report(each, count, int(table.lines[first]), policies, notes)
+        merged[others] = places[each.canonical]
+    if policies.labels != "merge" or not variants:
+        return variants, 0
+    spelled = merged[table.labels]
+    changed = int((spelled != table.labels)[rows].sum())
+    table.labels = spelled
+    return variants, changed
 
 
-def judge_labels(parts: Parts, errors: Findings) -> None:
+def judge_labels(table: Table, notes: Notes) -> None:
     """Report labels that no classifier can learn from these rows."""
-    rows = Counter(row.label for part in parts.values() for row in part)
-    total = rows.total()
-    if len(rows) == 1:
-        label = next(iter(rows))
+    rows = table.rows()
+    counts = table.counts(rows)
+    total = len(rows)
+    errors = notes.errors
+    if len(counts) == 1:
+        label = next(iter(counts))
         has = "has" if total == 1 else "have"
         errors.add("single-class", f"{counted(total, 'row')} {has} the one label {quote(label)}")
-    if len(rows) > _MAX_CLASSES or _MANY_CLASSES < len(rows) > total / 2:
-        message = f"{len(rows):,} labels for {counted(total, 'row')}"
-        if len(rows) > _MAX_CLASSES:
+    if len(counts) > _MAX_CLASSES or _MANY_CLASSES < len(counts) > total / 2:
+        message = f"{len(counts):,} labels for {counted(total, 'row')}"
+        if len(counts) > _MAX_CLASSES:
             message += f"; at most {_MAX_CLASSES:,} are learned"
         errors.add("too-many-classes", message)
-    known = {row.label for split in ("train", None) for row in parts.get(split, [])}
-    for split, part in parts.items():
-        unseen = Counter(row.label for row in part if row.label not in known)
-        lines = {row.label: row.line for row in reversed(part)}
-        for label, count in unseen.items():
-            message = f"the label {quote(label)} of {counted(count, 'row')} is not in train"
-            errors.add("unseen-label", message, line=lines[label], split=split)
+    for label in counts:
+        odd = [*hidden_characters(label), *strange_letters(label)]
+        if odd:
+            message = f"the label {quote(label)} holds {', '.join(odd)}"
+            notes.warnings.add("confusable-label", message)
+    known = table.counts(table.rows("train"))
+    tested = table.counts(table.rows("test"))
+    for label, count in known.items():
+        if tested and label not in tested:
+            message = (
+                f"no test row has the label {quote(label)}, {counted(count, 'row')} of train do"
+            )
+            notes.warnings.add("untested-label", message)
+    for split in ("validation", "test"):
+        held = table.rows(split)
+        for label, count in table.counts(held).items():
+            if label not in known:
+                lines = table.lines[held[table.labels[held] == table.names.index(label)]]
+                message = f"the label {quote(label)} of {counted(count, 'row')} is not in train"
+                errors.add("unseen-label", message, line=int(lines[0]), split=split)
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:
@@ -71,19 +80,9 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
     return distinct
 
 
-def _differences(spellings: Sequence[str]) -> list[str]:
-    """Return what the spellings differ in: what still tells them apart when the rest is folded."""
-    apart = {
-        "case": {fold_space(fold_width(each)) for each in spellings},
-        "width": {fold_space(each.casefold()) for each in spellings},
-        "space": {fold_width(each).casefold() for each in spellings},
-    }
-    return [name for name, forms in apart.items() if len(forms) > 1]
-
-
 def _report(found: LabelVariants, rows: int, line: int, policies: Policies, notes: Notes) -> None:
-    names = {"case": "case", "width": "character width", "space": "space"}
-    differ = " and ".join(names[why] for why in found.why) or "composition"
+    names = {"width": "character width", "look-alike": "letters that look alike"}
+    differ = " and ".join(names.get(why, why) for why in found.why)
     listed = ", ".join(f"{quote(each)} ({n:,})" for each, n in found.variants.items())
     message = f"{quote(found.canonical)} ({rows:,} rows) differs only in {differ} from {listed}"
     if policies.labels == "reject":
@@ -96,7 +95,3 @@ def _report(found: LabelVariants, rows: int, line: int, policies: Policies, note
     else:
         hint = "They are learned as different labels; set policies.labels to merge them."
         notes.warnings.add("near-duplicate-labels", message, line=line, hint=hint)
-
-
-def _spelled(row: Row, merged: dict[str, str]) -> Row:
-    return replace(row, label=merged[row.label]) if row.label in merged else row

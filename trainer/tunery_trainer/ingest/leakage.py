@@ -1,9 +1,12 @@
-"""Leakage: training texts that a held-out file has, too, which would make its figures a lie."""
+"""Leakage: training texts that a held-out split has, too, which would make its figures a lie."""
+
+import numpy as np
 
 from tunery.types import LeakageReport, Policies, RowGroup, Split
-from tunery_trainer.ingest.duplicates import MAX_GROUPS, row_group
+from tunery_trainer.ingest.duplicates import MAX_GROUPS
 from tunery_trainer.ingest.findings import Notes, counted, quote
-from tunery_trainer.ingest.rows import Parts, Row
+from tunery_trainer.ingest.table import Ints, Table
+from tunery_trainer.ingest.units import Units
 
 _GUARDED: tuple[tuple[Split, tuple[Split, ...]], ...] = (
     ("train", ("test", "validation")),
@@ -11,53 +14,81 @@ _GUARDED: tuple[tuple[Split, tuple[Split, ...]], ...] = (
 )
 
 
-def settle_leakage(parts: Parts, policies: Policies, notes: Notes) -> tuple[Parts, LeakageReport]:
-    """Return the rows without those that the policy drops, and what the splits have in common.
+def settle_leakage(table: Table, units: Units, policies: Policies, notes: Notes) -> LeakageReport:
+    """Leave out the rows that the policy drops; report what the splits have in common.
 
-    Validation rows that the test file has are dropped, too: they choose the checkpoint.
+    Validation rows that the test split has are dropped, too: they choose the checkpoint.
     """
-    kept = dict(parts)
-    exact = normalised = dropped = 0
+    exact = normalised = near = dropped = 0
     examples: list[RowGroup] = []
     for split, guards in _GUARDED:
-        others = tuple(other for other in guards if parts.get(other))
-        held_out = {row.key: row for other in others for row in parts.get(other, [])}
-        leaking = [row for row in parts.get(split, []) if row.key in held_out]
-        if not leaking:
+        rows = table.rows(split)
+        held = np.concatenate([table.rows(guard) for guard in guards])
+        if not len(rows) or not len(held):
             continue
-        texts = {row.text for other in others for row in parts.get(other, [])}
-        keys = {row.key for row in leaking}
-        same = sum(row.text in texts for row in leaking)
-        shared = sum(row.key in keys for other in others for row in parts.get(other, []))
-        exact, normalised = exact + same, normalised + shared
-        pairs = [[row, held_out[row.key]] for row in leaking[: MAX_GROUPS - len(examples)]]
-        examples += map(row_group, pairs)
+        held_units = np.unique(units.of_row[held])
+        of_rows = units.of_row[rows]
+        same = np.isin(of_rows, held_units)
+        alike = np.isin(of_rows, units.near(held_units)) & ~same
+        leaking, leaking_near = rows[same], rows[alike]
+        if not len(leaking) and not len(leaking_near):
+            continue
+        exact += int(np.isin(table.hashes[leaking], table.hashes[held]).sum())
+        shared = np.isin(units.of_row[held], of_rows[same])
+        shared_near = np.isin(units.of_row[held], units.near(np.unique(of_rows[alike]))) & ~shared
+        normalised, near = normalised + int(shared.sum()), near + int(shared_near.sum())
+        room = MAX_GROUPS - len(examples)
+        examples += _examples(table, units, [*leaking[:room], *leaking_near[:room]][:room], held)
+        where = " or ".join(guard for guard in guards if len(table.rows(guard)))
+        counts = int(shared.sum()), int(shared_near.sum())
+        _report(table, split, where, leaking, leaking_near, counts, policies, notes)
         if policies.leakage == "drop_from_train":
-            kept[split] = [row for row in parts[split] if row.key not in held_out]
-            dropped += len(leaking)
-        _report(split, others, leaking, shared, policies, notes)
-    report = LeakageReport(exact=exact, normalised=normalised, dropped=dropped, examples=examples)
-    return kept, report
+            table.leave_out(leaking, "leakage", notes.dropped)
+            table.leave_out(leaking_near, "near-duplicates", notes.dropped)
+            dropped += len(leaking) + len(leaking_near)
+    return LeakageReport(
+        exact=exact, normalised=normalised, near=near, dropped=dropped, examples=examples
+    )
+
+
+def _examples(table: Table, units: Units, rows: list[int], held: Ints) -> list[RowGroup]:
+    """Return each row with the first held-out one that it repeats."""
+    groups = []
+    for row in rows:
+        unit = units.of_row[[row]]
+        alike = np.concatenate([unit, units.near(unit)])
+        partner = next(each for each in held if units.of_row[each] in alike)
+        groups.append(table.group([row, partner]))
+    return groups
 
 
 def _report(
+    table: Table,
     split: Split,
-    others: tuple[Split, ...],
-    leaking: list[Row],
-    shared: int,
+    where: str,
+    leaking: Ints,
+    leaking_near: Ints,
+    counts: tuple[int, int],
     policies: Policies,
     notes: Notes,
 ) -> None:
-    where = " or ".join(others)
     if policies.leakage == "reject":
-        for row in leaking:
-            message = f"{quote(row.text)} stands in {where}, too"
-            notes.errors.add("leakage", message, line=row.line, split=split)
+        for code, rows in (("leakage", leaking), ("near-duplicates", leaking_near)):
+            for row in rows:
+                message = f"{quote(table.text(row))} stands in {where}, too"
+                notes.errors.add(code, message, line=int(table.lines[row]), split=split)
         return
-    equal = "equals" if len(leaking) == 1 else "equal"
-    message = f"{counted(len(leaking), f'{split} row')} {equal} {counted(shared, 'row')} of {where}"
-    if policies.leakage == "drop_from_train":
-        message += f", but for case and signs; left out of {split}"
-    else:
-        message += ", but for case and signs; kept, so figures will flatter"
-    notes.warnings.add("leakage", message, line=leaking[0].line, split=split)
+    drops = policies.leakage == "drop_from_train"
+    done = f"left out of {split}" if drops else "kept, so figures will flatter"
+    for code, rows, count, likeness in (
+        ("leakage", leaking, counts[0], "equal {} of {}, but for case and signs at most"),
+        ("near-duplicates", leaking_near, counts[1], "are near duplicates of {} of {}"),
+    ):
+        if len(rows):
+            verb = likeness.format(counted(count, "row"), where)
+            if len(rows) == 1:
+                verb = verb.replace("equal ", "equals ", 1).replace(
+                    "are near duplicates", "is a near duplicate", 1
+                )
+            message = f"{counted(len(rows), f'{split} row')} {verb}; {done}"
+            notes.warnings.add(code, message, line=int(table.lines[rows[0]]), split=split)

@@ -5,6 +5,7 @@ are not UTF-8 is passed on with the bytes escaped, so that the rows around it ca
 """
 
 import codecs
+import io
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tunery_trainer.ingest.findings import MAX_KEPT, Findings
 
 MAX_LINE = 12 * 2**20  # characters; twice that is held while such a line is put together
 _PIECE = 2**20  # characters read at a time
+_HEAD = 4096  # bytes
 
 
 class Damage(NamedTuple):
@@ -26,79 +28,115 @@ class Damage(NamedTuple):
 
 
 class TextFile:
-    """Iterates over the physical lines of a file, which end in LF, CRLF or CR.
+    """A file of physical lines, which end in LF, CRLF or CR, and what reading it has shown so far.
 
     `damage` keeps the first lines that are not UTF-8 and `damaged` counts all; a line that is too
     long is reported and comes out blank.
     """
 
-    def __init__(self, path: Path, errors: Findings) -> None:
+    def __init__(self, path: Path, errors: Findings, encoding: str) -> None:
+        self.path = path
         with path.open("rb") as file:
-            self.head = file.read(4096)
-        self.encoding = _encoding(self.head)
+            self.head = file.read(_HEAD)
+        self.encoding, bom = _byte_order_mark(self.head) or (encoding, 0)
+        self.start = bom  # where the first line begins
+        self._errors = errors
+        self._mute = False
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Forget what reading has shown."""
         self.damage: list[Damage] = []
         self.damaged = 0
-        self.lines = 0
         self.foreign = 0  # lines that are UTF-8 and not ASCII
-        self._path = path
-        self._errors = errors
-        self._offset = len(codecs.BOM_UTF8) if self.head.startswith(codecs.BOM_UTF8) else 0
+        self.lines = 0  # that came so far
+        self.offset = self.start  # of the first byte behind them
 
-    def __iter__(self) -> Iterator[str]:
-        utf8 = self.encoding == "utf-8"
-        with self._path.open(
-            encoding="utf-8-sig" if utf8 else self.encoding,
-            errors="surrogateescape" if utf8 else "strict",
-            newline="",
-        ) as file:
-            try:
-                while text := file.readline(_PIECE):
-                    self.lines += 1
-                    if len(text) == _PIECE and text[-1] not in "\r\n":
-                        text = self._rest(text, file)
-                    if utf8:
-                        self._inspect(text)
-                    yield text
-            except UnicodeDecodeError as error:
-                message = f"the bytes after line {self.lines:,} are not {self.encoding}: {error}"
-                self._errors.add("invalid-unicode", message[:200], line=self.lines + 1)
+    def look(self) -> Iterator[str]:
+        """Yield the lines from the beginning, without a word about what is wrong with them."""
+        self.rewind()
+        self._mute = True
+        try:
+            yield from self.rest()
+        finally:
+            self._mute = False
+            self.rewind()
 
-    def _rest(self, start: str, file: TextIO) -> str:
+    def rest(self) -> Iterator[str]:
+        """Yield the lines that have not come yet."""
+        with self.path.open("rb") as raw:
+            raw.seek(self.offset)
+            with io.TextIOWrapper(raw, self.encoding, errors=self._on_error(), newline="") as file:
+                yield from self._read(file)
+
+    def of_block(self, block: bytes) -> Iterator[str]:
+        """Yield the lines of the bytes that come next; only of UTF-8."""
+        text = block.decode("utf-8", "surrogateescape")
+        return self._read(io.StringIO(text, newline=""))
+
+    def passed(self, *, size_bytes: int, lines: int, foreign: int) -> None:
+        """Count bytes that somebody else has read, in whole lines."""
+        self.offset += size_bytes
+        self.lines += lines
+        self.foreign += foreign
+
+    def _on_error(self) -> str:
+        return "surrogateescape" if self.encoding == "utf-8" else "strict"
+
+    def _read(self, file: TextIO) -> Iterator[str]:
+        try:
+            while text := file.readline(_PIECE):
+                self.lines += 1
+                if len(text) == _PIECE and text[-1] not in "\r\n":
+                    text = self._whole(text, file)
+                if self.encoding == "utf-8":
+                    self._inspect(text)
+                yield text
+        except UnicodeDecodeError as error:
+            wrong = error.object[error.start : error.start + 1].hex()
+            line = self.lines + 1 + error.object.count(b"\n", 0, error.start)
+            self._add("invalid-unicode", f"byte 0x{wrong} of it is not {self.encoding}", line)
+
+    def _whole(self, start: str, file: TextIO) -> str:
         pieces, size = [start], len(start)
         while pieces[-1][-1] not in "\r\n" and (piece := file.readline(_PIECE)):
             size += len(piece)
             if size > MAX_LINE:  # from here on only measured, so that memory stays bounded
-                self._offset += sum(len(each.encode(errors="surrogateescape")) for each in pieces)
+                self.offset += sum(map(_size_bytes, pieces))
                 pieces.clear()
             pieces.append(piece)
         if size <= MAX_LINE:
             return "".join(pieces)
         message = f"the line has {size:,} characters; at most {MAX_LINE:,} are read"
-        self._errors.add("line-too-large", message, line=self.lines)
-        self._offset += sum(len(each.encode(errors="surrogateescape")) for each in pieces) - 1
+        self._add("line-too-large", message, self.lines)
+        self.offset += sum(map(_size_bytes, pieces)) - 1
         return "\n"
 
     def _inspect(self, text: str) -> None:
         if text.isascii():
-            self._offset += len(text)
+            self.offset += len(text)
             return
         try:
-            self._offset += len(text.encode())
+            self.offset += len(text.encode())
             self.foreign += 1
         except UnicodeEncodeError as error:
             data = text.encode("utf-8", "surrogateescape")
             self.damaged += 1
             if len(self.damage) < MAX_KEPT:
                 start = len(text[: error.start].encode())
-                self.damage.append(Damage(self.lines, self._offset + start, start, data))
-            self._offset += len(data)
+                self.damage.append(Damage(self.lines, self.offset + start, start, data))
+            self.offset += len(data)
+
+    def _add(self, code: str, message: str, line: int) -> None:
+        if not self._mute:
+            self._errors.add(code, message, line=line)
 
 
 class Lines:
     """Numbers lines, and takes back those that were read too far."""
 
-    def __init__(self, source: Iterator[str]) -> None:
-        self.number = 0  # of the line that came last
+    def __init__(self, source: Iterator[str], number: int = 0) -> None:
+        self.number = number  # of the line that came last
         self._source = source
         self._returned: deque[str] = deque()
 
@@ -116,6 +154,14 @@ class Lines:
         self.number -= len(lines)
 
 
-def _encoding(head: bytes) -> str:
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return "utf-16" if wide else "utf-8"
+def _byte_order_mark(head: bytes) -> tuple[str, int] | None:
+    """Return the encoding that a byte order mark says, and how long it is."""
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8", len(codecs.BOM_UTF8)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", 0  # the codec needs the mark, and takes it away
+    return None
+
+
+def _size_bytes(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))

@@ -7,79 +7,98 @@ before anything is refused, so that one round of corrections is enough. Run by
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from tunery.types import SPLITS, Columns, ErrorInfo, LabelReport, Report, Split
+from tunery.types import SPLITS, Columns, ErrorInfo, LabelReport, Policies, Report, Split
+from tunery_trainer.ingest import personal_data
 from tunery_trainer.ingest.duplicates import (
     settle_conflicts,
     settle_duplicates,
     warn_if_constant,
 )
-from tunery_trainer.ingest.findings import Notes, counted
+from tunery_trainer.ingest.findings import Notes, counted, write_all
+from tunery_trainer.ingest.gather import Gatherer
 from tunery_trainer.ingest.labels import judge_labels, settle_variants, sort_labels
 from tunery_trainer.ingest.leakage import settle_leakage
-from tunery_trainer.ingest.normalise import TextKeys
+from tunery_trainer.ingest.near import near_pairs
+from tunery_trainer.ingest.profile import Profile
 from tunery_trainer.ingest.pulse import LeashReleased, Pulse
-from tunery_trainer.ingest.rows import FileRows, Parts, Row, read_file
-from tunery_trainer.ingest.splits import Splits, carve_validation, check_shares, share_out
+from tunery_trainer.ingest.rows import FileReader, FileRows
+from tunery_trainer.ingest.splits import carve_validation, check_shares, share_out, split_by_time
 from tunery_trainer.ingest.store import write_splits
+from tunery_trainer.ingest.stored_rows import open_stored
+from tunery_trainer.ingest.table import Table
+from tunery_trainer.ingest.transforms import Transforms
+from tunery_trainer.ingest.units import Units, units_of
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Ingested, Interrupted, Rejected
-from tunery_trainer.protocol.specs import IngestRun, SourceFile
+from tunery_trainer.protocol.specs import IngestRun
 
 _FOLDER = "dataset"
+_SCRATCH = "scratch"  # beside the dataset: what it is made from
 
 
 def run(
     spec: IngestRun, emit: Callable[[AnyEvent], None], leash_released: Callable[[], bool]
 ) -> None:
     """Ingest the files of a spec; the last event says how it ended."""
+    directory, scratch = (Path(spec.work_dir) / name for name in (_FOLDER, _SCRATCH))
+    for folder in (directory, scratch):
+        if folder.exists():
+            shutil.rmtree(folder)  # of an attempt that died
+        folder.mkdir()
     try:
-        emit(_ingest(spec, Pulse(emit, leash_released)))
+        emit(_ingest(spec, directory, scratch, Pulse(emit, leash_released)))
     except LeashReleased:
         emit(Interrupted(step=0))
+    finally:
+        shutil.rmtree(scratch)
 
 
-def _ingest(spec: IngestRun, pulse: Pulse) -> Ingested | Rejected:
-    directory = Path(spec.work_dir) / _FOLDER
-    if directory.exists():
-        shutil.rmtree(directory)  # of an attempt that died
-    directory.mkdir()
-    notes = Notes()
+def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> Ingested | Rejected:
+    notes = Notes(scratch)
     check_shares(spec.split, notes.errors)
-    files = _read(spec, notes, pulse)
-    parts: Parts = {split: content.rows for split, content in files.items()}
+    reading = _Reading(spec, scratch, notes, pulse)
+    table, units = reading.table()
+    policies = reading.policies
 
     def beat() -> None:
-        pulse.beat("checking", sum(map(len, parts.values())))
+        pulse.beat("checking", len(table.rows()))
 
     beat()
-    parts, variants = settle_variants(parts, spec.policies, notes)
+    variants, merged = settle_variants(table, policies, notes)
+    warn_if_constant(table, notes)
+    if spec.split.time_column is not None and not notes.errors.total:
+        split_by_time(table, spec.split)
     beat()
-    warn_if_constant(parts, notes)
-    parts, leakage = settle_leakage(parts, spec.policies, notes)
+    leakage = settle_leakage(table, units, policies, notes)
     beat()
-    parts, conflicts = settle_conflicts(parts, spec.policies, notes)
+    conflicts = settle_conflicts(table, policies, notes)
     beat()
-    parts, duplicates = settle_duplicates(parts, spec.policies, notes)
+    duplicates = settle_duplicates(table, policies, notes)
     beat()
-    judge_labels(parts, notes.errors)
-    if not notes.errors.total and not any(parts.values()):
+    judge_labels(table, notes)
+    if not notes.errors.total and not table.kept.any():
         notes.errors.add("no-rows", "every row was left out", hint="See the warnings.")
-    splits: Splits | None = None
+    bridging = 0
     if not notes.errors.total:
-        splits = _split(parts, spec, notes)
+        bridging = _split(table, units, spec, notes)
     beat()
-    accepted = splits if splits is not None and not notes.errors.total else None
+    reading.profile.warn(notes)
+    personal_data.warn(reading.personal_data, notes)
 
-    first = next(iter(files.values()))
+    first = reading.files[0]
+    accepted = not notes.errors.total
     report = Report(
         dataset=spec.dataset,
-        rows=sum(content.read for content in files.values()),
-        accepted=sum(map(len, accepted.values())) if accepted else 0,
+        rows=sum(content.read for content in reading.files),
+        accepted=int(table.kept.sum()) if accepted else 0,
+        blank_lines=sum(content.blank_lines for content in reading.files),
         encoding=first.encoding,
         dialect=first.dialect,
         columns=first.columns,
@@ -87,37 +106,120 @@ def _ingest(spec: IngestRun, pulse: Pulse) -> Ingested | Rejected:
         errors_total=notes.errors.total,
         warnings=notes.warnings.sorted(),
         warnings_total=notes.warnings.total,
-        labels=LabelReport(counts=_counts(accepted or parts), variants=variants),
+        dropped_total=notes.dropped.total,
+        labels=LabelReport(counts=_counts(table), variants=variants),
         duplicates=duplicates,
         conflicts=conflicts,
-        leakage=leakage,
+        leakage=msgspec.structs.replace(leakage, bridging=bridging),
+        lengths=reading.profile.lengths(),
+        scripts=reading.profile.scripts(),
+        personal_data=dict(reading.personal_data),
+        transforms=reading.transforms.results(
+            policies,
+            merged=merged,
+            conflicts_dropped=conflicts.dropped,
+            duplicates_dropped=duplicates.dropped,
+        ),
     )
     (directory / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    if accepted is None or report.columns is None:
+    write_all(directory / "findings.ndjson", notes)
+    if not accepted or report.columns is None:
         return _rejected(directory, report)
-    return _ingested(directory, report, accepted, pulse)
+    fingerprint = write_splits(directory, table, pulse)
+    return _ingested(directory, report, table, fingerprint)
 
 
-def _read(spec: IngestRun, notes: Notes, pulse: Pulse) -> dict[Split | None, FileRows]:
-    """Return the files' rows; the columns that the first one shows hold for all of them."""
-    keys = TextKeys(spec.split.seed)
-    wanted = spec.columns
-    files: dict[Split | None, FileRows] = {}
-    sources: dict[Split | None, SourceFile] = {
-        split: source for split in (*SPLITS, None) for source in spec.files if source.split == split
-    }
-    for split, source in sources.items():
-        content = read_file(source, wanted, spec.policies, keys, notes, pulse)
-        files[split] = content
-        if wanted is None and content.columns is not None:
-            wanted = Columns(text=content.columns.text, label=content.columns.label)
-    return files
+class _Reading:
+    """Reads all files of a spec, and the parent version; the first file's columns hold for all."""
+
+    def __init__(self, spec: IngestRun, scratch: Path, notes: Notes, pulse: Pulse) -> None:
+        self.files: list[FileRows] = []
+        self.transforms = Transforms(spec.transforms, lambda: pulse.beat("reading", 0))
+        self.policies: Policies = self.transforms.policies(spec.policies)
+        tokenizer = None if spec.tokenizer is None else Path(spec.tokenizer)
+        self.profile = Profile(spec.base_model, tokenizer, spec.max_positions)
+        self.personal_data: Counter[str] = Counter()  # rows, by kind
+        self._spec = spec
+        self._notes = notes
+        self._pulse = pulse
+        self._scratch = scratch
+        asides = ("group_by", "time_column", "column")
+        self._aside = next((each for each in asides if getattr(spec.split, each)), None)
+        self._column: str | None = getattr(spec.split, self._aside) if self._aside else None
+        self._gatherer = Gatherer(
+            scratch,
+            spec.split.seed,
+            aside=self._aside,
+            sketch=self.policies.near_duplicates == "find",
+        )
+        self._garbled: list[tuple[int, int]] = []
+
+    def table(self) -> tuple[Table, Units]:
+        """Return the rows, and which of them are alike."""
+        wanted = self._spec.columns
+        by_split = {source.split: source for source in self._spec.files}
+        for split in (*SPLITS, None):
+            if split in by_split:
+                content = self._read(split, wanted)
+                self.files.append(content)
+                if wanted is None and content.columns is not None:
+                    wanted = Columns(text=content.columns.text, label=content.columns.label)
+        self.transforms.report(self._notes.errors)
+        if self._spec.parent_dir is not None and None in by_split:
+            for each in SPLITS:
+                path = Path(self._spec.parent_dir, f"{each}.parquet")
+                for part in open_stored(path).parts:
+                    self._gatherer.add_parent(part.rows, each)
+        table, sketches = self._gatherer.table()
+        for start, end in self._garbled:
+            table.kept[start:end] = False
+        units = units_of(table)
+        if sketches is not None:
+            pairs = sketches.candidates(units.first, self._pulse)
+            pairs = near_pairs(pairs, table.spool, self._gatherer.normaliser, self._pulse)
+            units = replace(units, pairs=units.of_row[pairs])
+        return table, units
+
+    def _read(self, split: Split | None, wanted: Columns | None) -> FileRows:
+        source = next(each for each in self._spec.files if each.split == split)
+        stored = bool(self._spec.transforms)
+        own = self._scratch / f"findings-{split or 'all'}"
+        own.mkdir()
+        reader = FileReader(
+            source,
+            wanted,
+            self._column,
+            self.policies,
+            self.transforms,
+            self._pulse,
+            own,
+            stored=stored,
+        )
+        start = self._gatherer.count
+        for rows in reader.parts():
+            self._gatherer.add(rows, split, reader.found.errors, self._column)
+            texts = rows.column("text").combine_chunks()
+            self.profile.add(texts)
+            self.personal_data.update(personal_data.count(texts))
+        if reader.garbled:
+            self._garbled.append((start, self._gatherer.count))
+        for kept, new in (
+            (self._notes.errors, reader.found.errors),
+            (self._notes.warnings, reader.found.warnings),
+            (self._notes.dropped, reader.found.dropped),
+        ):
+            kept.take(new, split=split)
+        return reader.content
 
 
-def _split(parts: Parts, spec: IngestRun, notes: Notes) -> Splits:
-    if None in parts:
-        return share_out(parts[None], spec.split, notes)
-    return carve_validation(parts, notes)
+def _split(table: Table, units: Units, spec: IngestRun, notes: Notes) -> int:
+    """Give every row its split; return how many would have bridged two."""
+    if spec.transforms:
+        return 0  # rows keep what they have
+    if spec.files[0].split is None and spec.split.column is None and spec.split.time_column is None:
+        return share_out(table, units, spec.split, notes)
+    carve_validation(table, units, notes)
+    return 0
 
 
 def _rejected(directory: Path, report: Report) -> Rejected:
@@ -135,9 +237,8 @@ def _rejected(directory: Path, report: Report) -> Rejected:
     )
 
 
-def _ingested(directory: Path, report: Report, splits: Splits, pulse: Pulse) -> Ingested:
+def _ingested(directory: Path, report: Report, table: Table, fingerprint: str) -> Ingested:
     assert report.columns is not None
-    fingerprint = write_splits(directory, splits, pulse)
     labels = sort_labels(label for counts in report.labels.counts.values() for label in counts)
     facts = {"kind": "dataset", "dataset": report.dataset, "fingerprint": fingerprint}
     sha256, _ = manifest.write(directory, {**facts, "rows": report.accepted})
@@ -145,16 +246,19 @@ def _ingested(directory: Path, report: Report, splits: Splits, pulse: Pulse) -> 
         path=_FOLDER,
         manifest_sha256=sha256,
         columns=report.columns,
-        splits={split: len(rows) for split, rows in splits.items()},
+        splits={split: len(table.rows(split)) for split in SPLITS},
         labels=labels,
         fingerprint=fingerprint,
         warnings=report.warnings_total,
     )
 
 
-def _counts(parts: Mapping[Split, list[Row]] | Parts) -> dict[str, dict[str, int]]:
+def _counts(table: Table) -> dict[str, dict[str, int]]:
     """Return the rows by split and label; what was never split counts as `all`."""
-    return {
-        split or "all": dict(sorted(Counter(row.label for row in rows).items()))
-        for split, rows in parts.items()
-    }
+    counts: dict[str, dict[str, int]] = {}
+    for place, split in enumerate((*SPLITS, "all")):
+        wanted = place if split != "all" else -1
+        rows = np.flatnonzero(table.kept & (table.splits == wanted))
+        if len(rows):
+            counts[split] = table.counts(rows)
+    return counts

@@ -4,173 +4,199 @@ Owns what a cell may be. Knows neither splits nor other files.
 """
 
 import unicodedata
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from tunery.types import Columns, ColumnsUsed, Dialect, Policies, Split
+from tunery.types import Columns, ColumnsUsed, Dialect, Policies
 from tunery_trainer.ingest.csv_rows import open_csv
-from tunery_trainer.ingest.encodings import refuse_foreign, report_damage
+from tunery_trainer.ingest.encodings import refuse_foreign, report_damage, settle_encoding
 from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
 from tunery_trainer.ingest.jsonl_rows import open_jsonl
-from tunery_trainer.ingest.lines import Lines, TextFile
-from tunery_trainer.ingest.normalise import TextKeys
+from tunery_trainer.ingest.lines import TextFile
+from tunery_trainer.ingest.parquet_rows import open_parquet
 from tunery_trainer.ingest.pulse import Pulse
-from tunery_trainer.ingest.records import MAX_CELL, Record, Table
+from tunery_trainer.ingest.records import MAX_CELL, Opened, Part
+from tunery_trainer.ingest.stored_rows import open_stored
+from tunery_trainer.ingest.transforms import Transforms
 from tunery_trainer.protocol.specs import SourceFile
 
 Newline = Literal["lf", "crlf", "cr", "mixed"]
 
+MAX_ROWS = 10_000_000
 _MAX_LABEL = 256  # characters
 _NO_LABELS = frozenset({"nan", "null", "na", "n/a", "#n/a"})  # what programs write for nothing
 _NEWLINES: dict[str, Newline] = {"\n": "lf", "\r\n": "crlf", "\r": "cr"}
 _CSV_TYPES = {"text/csv": None, "text/tab-separated-values": "\t"}
-_JSONL_TYPE = "application/x-ndjson"
-
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One usable row; rows with the same key have the same text but for case and signs."""
-
-    line: int
-    text: str
-    label: str
-    key: bytes
-
-
-Parts = dict[Split | None, list[Row]]  # by split file; under null where one file holds all rows
+_JSON_TYPES = ("application/x-ndjson", "application/json")
+PARQUET_TYPE = "application/vnd.apache.parquet"
 
 
 @dataclass
 class FileRows:
-    """What one file held: the usable rows, and how many were read for them."""
+    """What one file turned out to be."""
 
     encoding: str
     read: int = 0
-    rows: list[Row] = field(default_factory=list)
+    blank_lines: int = 0
     columns: ColumnsUsed | None = None
     dialect: Dialect | None = None
 
 
-def read_file(
-    source: SourceFile,
-    wanted: Columns | None,
-    policies: Policies,
-    keys: TextKeys,
-    notes: Notes,
-    pulse: Pulse,
-) -> FileRows:
-    """Return the rows of a file; whatever is wrong with it is in the notes."""
-    found = Notes()
-    file = TextFile(Path(source.path), found.errors)
-    content = FileRows(encoding=file.encoding)
-    if not file.head:
-        found.errors.add("empty-file", "the file has no bytes")
-    elif not refuse_foreign(file, found.errors):
-        lines = Lines(iter(file))
-        table = _open(source, lines, wanted, found.errors)
-        if table is not None:
-            _read_rows(table, content, policies, keys, found, pulse)
-        elif file.damage:
-            for _ in pulse.over("reading", lines):
-                pass  # only to count the lines that are not UTF-8
-        _settle(file, table, content, found)
-    for kept, new in ((notes.errors, found.errors), (notes.warnings, found.warnings)):
-        kept.take(new, split=source.split)
-    return content
+class FileReader:
+    """Reads one file: `parts` yields its usable rows, `content` says at the end what it was."""
 
+    def __init__(
+        self,
+        source: SourceFile,
+        wanted: Columns | None,
+        aside: str | None,
+        policies: Policies,
+        transforms: Transforms,
+        pulse: Pulse,
+        scratch: Path,
+        *,
+        stored: bool,
+    ) -> None:
+        self._source = source
+        self._wanted = wanted
+        self._aside = aside
+        self._policies = policies
+        self._transforms = transforms
+        self._pulse = pulse
+        self._stored = stored  # the file is a split of an earlier version
+        self.content = FileRows(encoding="binary")
+        self.found = Notes(scratch)
+        self.garbled = False  # what was read is not what somebody wrote
 
-def _open(
-    source: SourceFile, lines: Lines, wanted: Columns | None, errors: Findings
-) -> Table | None:
-    media_type = source.media_type.partition(";")[0].strip().lower()
-    if media_type in _CSV_TYPES:
-        return open_csv(lines, wanted, errors, delimiter=_CSV_TYPES[media_type])
-    if media_type == _JSONL_TYPE:
-        return open_jsonl(lines, wanted, errors)
-    errors.add("unsupported-format", f"{quote(source.media_type)} is not read as a dataset")
-    return None
+    def parts(self) -> Iterator[pa.Table]:
+        """Yield the usable rows; shapes: tables of records.SCHEMA."""
+        path = Path(self._source.path)
+        errors = self.found.errors
+        if self._stored:
+            stored = open_stored(path)
+            yield from self._judged(stored)
+            self.content.columns = stored.columns
+        elif path.stat().st_size == 0:
+            errors.add("empty-file", "the file has no bytes")
+        elif self._media_type() == PARQUET_TYPE:
+            opened = open_parquet(path, self._wanted, self._aside, errors)
+            if opened is not None:
+                yield from self._judged(opened)
+                self._describe(opened)
+        else:
+            yield from self._of_text(path)
 
+    def _of_text(self, path: Path) -> Iterator[pa.Table]:
+        errors = self.found.errors
+        encoding = settle_encoding(path, self._policies.encoding)
+        file = TextFile(path, errors, encoding)
+        self.content.encoding = file.encoding
+        if refuse_foreign(file, errors):
+            return
+        opened = self._open(file)
+        if opened is not None:
+            yield from self._judged(opened)
+        else:
+            file.rewind()
+            for _ in self._pulse.over("reading", file.rest()):
+                pass  # only to find the lines that can't be decoded
+        self._settle(file, opened)
 
-def _settle(file: TextFile, table: Table | None, content: FileRows, found: Notes) -> None:
-    """Say what only the end of the file shows: its encoding, its newlines, that it has no rows."""
-    encoding_errors = Findings()
-    header = table is None and bool(file.damage) and file.damage[0].line == 1
-    if report_damage(file, encoding_errors, header=header):
-        content.rows.clear()  # nothing else that was found in garbled text is true
-        found.errors.clear()
-        found.warnings.clear()
-    found.errors.take(encoding_errors)
-    if table is None:
-        if not found.errors.total:
-            found.errors.add("no-rows", "the file has only blank lines")
-        return
-    newlines = {_NEWLINES[end] for end in table.newlines if end}
-    content.columns = table.columns
-    content.dialect = Dialect(
-        format="jsonl" if table.delimiter is None else "csv",
-        delimiter=table.delimiter,
-        newline=newlines.pop() if len(newlines) == 1 else "mixed" if newlines else "lf",
-        inferred=True,
-    )
-    if not content.read and not found.errors.total:
-        found.errors.add("no-rows", "there is nothing below the header")
+    def _open(self, file: TextFile) -> Opened | None:
+        media_type = self._media_type()
+        if media_type in _CSV_TYPES:
+            return open_csv(
+                file, self._wanted, self._aside, self.found.errors, delimiter=_CSV_TYPES[media_type]
+            )
+        if media_type in _JSON_TYPES:
+            return open_jsonl(file, self._wanted, self._aside, self.found.errors)
+        kind = quote(self._source.media_type)
+        self.found.errors.add("unsupported-format", f"{kind} is not read as a dataset")
+        return None
 
+    def _media_type(self) -> str:
+        return self._source.media_type.partition(";")[0].strip().lower()
 
-def _read_rows(
-    table: Table,
-    content: FileRows,
-    policies: Policies,
-    keys: TextKeys,
-    found: Notes,
-    pulse: Pulse,
-) -> None:
-    judge = _Judge(table.columns, policies, keys, found)
-    for record in pulse.over("reading", table.records):
-        content.read += 1
-        if record is not None and (row := judge.row(record)) is not None:
-            content.rows.append(row)
-    judge.close()
+    def _judged(self, opened: Opened) -> Iterator[pa.Table]:
+        judge = _Judge(opened.columns, self._policies, self.found)
+        for part in opened.parts:
+            self._pulse.beat("reading", self.content.read)
+            self.content.read += part.rows.num_rows + part.broken
+            if self.content.read > MAX_ROWS:
+                message = f"there are more than {MAX_ROWS:,} rows"
+                self.found.errors.add("dataset-too-large", message)
+                break
+            rows = self._transforms.apply(part.rows, self._source.split)
+            yield judge.usable(part._replace(rows=rows))
+        judge.close()
+
+    def _settle(self, file: TextFile, opened: Opened | None) -> None:
+        """Say what only the end of the file shows: its encoding, newlines, that it has no rows."""
+        found = self.found
+        damage = Findings()
+        header = opened is None and bool(file.damage) and file.damage[0].line == 1
+        if report_damage(file, damage, header=header):
+            self.garbled = True  # nothing else that was found in it is true
+            found.errors.clear()
+            found.warnings.clear()
+        found.errors.take(damage)
+        if opened is None:
+            if not found.errors.total:
+                found.errors.add("no-rows", "the file has only blank lines")
+            return
+        self._describe(opened)
+
+    def _describe(self, opened: Opened) -> None:
+        newlines = {_NEWLINES[end] for end in opened.seen.newlines if end}
+        self.content.columns = opened.columns
+        self.content.blank_lines = opened.seen.blank_lines
+        self.content.dialect = Dialect(
+            format=opened.format,
+            delimiter=opened.delimiter,
+            newline=newlines.pop() if len(newlines) == 1 else "mixed" if newlines else "lf",
+            header=opened.header,
+            inferred=True,
+        )
+        if not self.content.read and not self.found.errors.total:
+            self.found.errors.add("no-rows", "there is nothing below the header")
 
 
 class _Judge:
-    """Decides row by row; remembers what is said once for all rows."""
+    """Decides which rows are usable; remembers what is said once for all rows."""
 
-    def __init__(
-        self, columns: ColumnsUsed, policies: Policies, keys: TextKeys, found: Notes
-    ) -> None:
+    def __init__(self, columns: ColumnsUsed, policies: Policies, found: Notes) -> None:
         self._columns = columns
         self._drops_empty = policies.empty == "drop"
-        self._keys = keys
         self._found = found
-        self._labels: dict[str, bool] = {}  # whether a label is usable, by label
+        self._labels: dict[str | None, bool] = {}  # whether a label is usable, by label
+        self._kinds: dict[str, tuple[int, int]] = {}  # rows and first line, by kind of JSON
         self._nothings: dict[str, tuple[int, int]] = {}  # rows and first line, by label
         self._dropped = (0, 0)  # rows without a text, and the first one's line
 
-    def row(self, record: Record) -> Row | None:
-        """Return the row, or report why it is none."""
-        line, text, label = record
-        if text is None or not text.strip():
-            if self._drops_empty:
-                rows, first = self._dropped
-                self._dropped = rows + 1, first or line
-                return None
-            found = "the text is empty" if not text else "the text is nothing but space"
-            self._error("empty-text", found, line, self._columns.text)
-            text = None
-        elif not self._is_cell(text, line, self._columns.text):
-            text = None
-        if not self._is_label(label, line) or text is None or label is None:
-            return None
-        try:
-            key = self._keys.key(text)
-        except UnicodeEncodeError:
-            return None  # escaped bytes, which are reported with the file
-        if label.casefold() in _NO_LABELS:
-            rows, first = self._nothings.get(label, (0, line))
-            self._nothings[label] = rows + 1, first
-        return Row(line, text, label, key)
+    def usable(self, part: Part) -> pa.Table:
+        """Return the usable rows of a part; the others are reported."""
+        rows = part.rows
+        if not rows.num_rows:
+            return rows
+        text, label = rows.column("text"), rows.column("label").combine_chunks()
+        sizes = pc.binary_length(pc.utf8_trim_whitespace(text))
+        good = pc.fill_null(pc.greater(sizes, 0), fill_value=False)
+        if (pc.max(pc.binary_length(text)).as_py() or 0) > MAX_CELL:
+            good = pc.and_(good, pc.less_equal(pc.utf8_length(text), MAX_CELL))
+        good = pc.and_(good, pc.invert(pc.match_substring(text, "\0")))
+        good = pc.and_(pc.fill_null(good, fill_value=False), self._good_labels(label))
+        if not pc.all(good).as_py():
+            for row in rows.filter(pc.invert(good)).to_pylist():
+                self._report(row["line"], row["text"], row["label"])
+            rows = rows.filter(good)
+        self._count_kinds(rows)
+        return rows
 
     def close(self) -> None:
         """Report what has been counted."""
@@ -185,40 +211,90 @@ class _Judge:
             self._found.warnings.add(
                 "null-label", message, hint=hint, line=line, column=self._columns.label
             )
+        if len(self._kinds) > 1:
+            kinds = ", ".join(
+                f"{kind} ({counted(rows, 'row')}, first on line {line:,})"
+                for kind, (rows, line) in sorted(self._kinds.items())
+            )
+            self._found.warnings.add(
+                "mixed-label-type",
+                f"the labels are of several types: {kinds}",
+                line=min(line for _, line in self._kinds.values()),
+                column=self._columns.label,
+            )
 
-    def _is_label(self, label: str | None, line: int) -> bool:
+    def _good_labels(self, label: pa.Array) -> pa.Array:
+        encoded = label.dictionary_encode()
+        names: list[str] = encoded.dictionary.to_pylist()
+        for name in names:
+            if name not in self._labels:
+                self._labels[name] = _is_usable(name)
+        usable = pa.array([self._labels[name] for name in names], pa.bool_())
+        return pc.fill_null(usable.take(encoded.indices), fill_value=False)
+
+    def _count_kinds(self, rows: pa.Table) -> None:
+        """Count labels that stand for nothing, and of what kinds of JSON the labels are."""
+        nothings = [name for name, good in self._labels.items() if good and _is_nothing(name)]
+        if nothings:
+            at = pc.is_in(rows.column("label"), pa.array(nothings, pa.string()))
+            found = rows.filter(at)
+            _tally(self._nothings, found.column("label").to_pylist(), found.column("line"))
+        kinds = rows.column("kind")
+        if kinds.null_count < len(kinds):
+            _tally(self._kinds, kinds.to_pylist(), rows.column("line"))
+
+    def _report(self, line: int, text: str | None, label: str | None) -> None:
+        if text is None or not text.strip():
+            if self._drops_empty:
+                rows, first = self._dropped
+                self._dropped = rows + 1, first or line
+                self._found.dropped.add("empty-text", "left out", line=line)
+                return
+            found = "the text is nothing but space" if text else "the text is empty"
+            self._error("empty-text", found, line, self._columns.text)
+        else:
+            self._report_text(text, line, self._columns.text)
         column = self._columns.label
         if label is None or not label.strip():
             self._error("null-label", "the label is missing", line, column)
-            return False
-        if not self._is_cell(label, line, column):
-            return False
-        if label not in self._labels:
-            self._labels[label] = _is_usable(label)
-        if not self._labels[label]:
+        elif not self._labels[label]:
             size = f" of {len(label):,} characters" if len(label) > _MAX_LABEL else ""
             message = f"the label {quote(label)}{size} can't be one"
             self._error("invalid-label", message, line, column)
-        return self._labels[label]
 
-    def _is_cell(self, cell: str, line: int, column: str) -> bool:
+    def _report_text(self, cell: str, line: int, column: str) -> None:
         if len(cell) > MAX_CELL:
             message = f"the cell has {len(cell):,} characters; at most {MAX_CELL:,} are read"
             self._error("cell-too-large", message, line, column)
-            return False
-        if "\0" in cell:
+        elif "\0" in cell:
             place = cell.index("\0") + 1
             message = f"character {place:,} of the cell is NUL: {quote(cell)}"
             self._error("nul-byte", message, line, column)
-            return False
-        return True
 
     def _error(self, code: str, message: str, line: int, column: str) -> None:
         self._found.errors.add(code, message, line=line, column=column)
 
 
-def _is_usable(label: str) -> bool:
+def _tally(counts: dict[str, tuple[int, int]], names: list[str], lines: pa.ChunkedArray) -> None:
+    """Add to the rows of each name, of which the first line stays."""
+    rows = Counter(names)
+    for name, count in rows.items():
+        before, first = counts.get(name, (0, 0))
+        counts[name] = before + count, first or lines[names.index(name)].as_py()
+
+
+def _is_nothing(label: str | None) -> bool:
+    return label is not None and label.casefold() in _NO_LABELS
+
+
+def _is_usable(label: str | None) -> bool:
     # A tab is let through: spreadsheets put it before what they would take for a formula.
-    return len(label) <= _MAX_LABEL and not any(
-        unicodedata.category(character) in ("Cc", "Cs") and character != "\t" for character in label
+    return (
+        label is not None
+        and bool(label.strip())
+        and len(label) <= _MAX_LABEL
+        and not any(
+            unicodedata.category(character) in ("Cc", "Cs") and character != "\t"
+            for character in label
+        )
     )

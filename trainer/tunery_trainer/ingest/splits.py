@@ -1,23 +1,31 @@
 """Splits: which row trains, which validates, which tests.
 
-A text's place is a hash of itself and the seed: it depends on no other row, not on the order of
-the file, and equal texts stay together. Where that would leave train without a label, its rows
-train.
+Rows of the parent version stay where they are. A new row joins its near duplicates; one that has
+them on both sides is left out. Otherwise a hash of the text and the seed decides, which depends on
+no other row and not on the order of the file, unless a label of a hundred rows would then miss its
+share by more than two points. Where that would leave train without a label, its rows train.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from tunery.types import SPLITS, Split, SplitSpec
-from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
-from tunery_trainer.ingest.normalise import uniform
-from tunery_trainer.ingest.rows import Parts, Row
+import numpy as np
+import numpy.typing as npt
 
-Splits = dict[Split, list[Row]]
+from tunery.types import SPLITS, SplitSpec
+from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
+from tunery_trainer.ingest.near import Pairs
+from tunery_trainer.ingest.normalise import uniform
+from tunery_trainer.ingest.table import NOWHERE, Ints, Table
+from tunery_trainer.ingest.units import Units, clusters_of
 
 MIN_ROWS = 5  # of a label, before any of them is held out
+_MANY_ROWS = 100  # of a label, from which on its shares are held
+_TOLERANCE = 0.01  # of two shares; then the third one is within twice as much
+_TRAIN, _VALIDATION, _TEST = range(3)
 # Of train, becomes validation where no file is given: a tenth, or more if that is none of few rows.
-_CARVED_SHARES = (0.1, 0.2, 0.4)
+_CARVED_SHARES = (0.1, 0.2, 0.4, 0.6, 0.8)
+
+Places = npt.NDArray[np.int8]
 
 
 def check_shares(spec: SplitSpec, errors: Findings) -> None:
@@ -28,24 +36,27 @@ def check_shares(spec: SplitSpec, errors: Findings) -> None:
         errors.add("invalid-split", f"the shares are {shares} = {total:g}")
 
 
-def share_out(rows: Sequence[Row], spec: SplitSpec, notes: Notes) -> Splits:
-    """Return the rows of a single file by split."""
-    counts = Counter(row.label for row in rows)
-    small = {label for label, count in counts.items() if count < MIN_ROWS}
-    lines = {row.label: row.line for row in reversed(rows)}
-    for label in sorted(small):
-        has = "has" if counts[label] == 1 else "have"
-        message = f"{counted(counts[label], 'row')} {has} the label {quote(label)}; all train"
-        notes.warnings.add("class-too-small", message, line=lines[label])
-    splits = _drawn(rows, validation=spec.validation, test=spec.test, small=small)
-    shares: dict[Split, float] = {
-        "train": spec.train,
-        "validation": spec.validation,
-        "test": spec.test,
-    }
-    empty = [split for split, share in shares.items() if share > 0 and not splits[split]]
+def share_out(table: Table, units: Units, spec: SplitSpec, notes: Notes) -> int:
+    """Give each row of a single file its split; return how many rows would bridge two and left."""
+    rows = table.rows()
+    counts = table.counts(rows)
+    small = [table.names.index(label) for label, count in counts.items() if count < MIN_ROWS]
+    for place in small:
+        label, count = table.names[place], counts[table.names[place]]
+        has = "has" if count == 1 else "have"
+        message = f"{counted(count, 'row')} {has} the label {quote(label)}; all train"
+        line = int(table.lines[rows[table.labels[rows] == place][0]])
+        notes.warnings.add("class-too-small", message, line=line)
+    bridging = _join_parent(table, units, notes)
+    _draw(table, units, validation=spec.validation, test=spec.test, small=small)
+    shares = (spec.train, spec.validation, spec.test)
+    empty = [
+        split
+        for split, share in zip(SPLITS, shares, strict=True)
+        if share > 0 and not len(table.rows(split))
+    ]
     if empty:
-        texts = counted(len({row.key for row in rows}), "different text")
+        texts = counted(len(np.unique(units.of_row[rows])), "different text")
         verb = "get" if len(empty) > 1 else "gets"
         message = f"{' and '.join(empty)} {verb} none of the {counted(len(rows), 'row')}, {texts}"
         hint = (
@@ -53,37 +64,182 @@ def share_out(rows: Sequence[Row], spec: SplitSpec, notes: Notes) -> Splits:
             f"{MIN_ROWS} rows and 2 different texts are needed before one is held out."
         )
         notes.errors.add("invalid-split", message, hint=hint)
-    return splits
+    return bridging
 
 
-def carve_validation(parts: Parts, notes: Notes) -> Splits:
-    """Return the given splits, with a tenth of train as validation where no file is."""
-    splits: Splits = {split: list(parts.get(split, [])) for split in SPLITS}
-    if "validation" not in parts:
-        for share in _CARVED_SHARES:
-            drawn = _drawn(splits["train"], validation=share, test=0.0, small=set())
-            if drawn["validation"]:
-                splits |= {"train": drawn["train"], "validation": drawn["validation"]}
-                break
+def carve_validation(table: Table, units: Units, notes: Notes) -> None:
+    """Take a tenth of train as validation where no row validates."""
+    for share in _CARVED_SHARES:
+        if len(table.rows("validation")):
+            break
+        table.splits[table.rows("train")] = NOWHERE
+        _draw(table, units, validation=share, test=0.0, small=[])
     for split in SPLITS:
-        if not splits[split]:
+        if not len(table.rows(split)):
             hint = "Add rows, or give a validation file." if split == "validation" else None
             notes.errors.add("invalid-split", f"{split} has no row", hint=hint)
-    return splits
 
 
-def _drawn(rows: Sequence[Row], *, validation: float, test: float, small: set[str]) -> Splits:
-    """Return the rows by split; the texts of small labels train, whatever their hash says."""
+def split_by_time(table: Table, spec: SplitSpec) -> None:
+    """Let the oldest rows train and the newest test; rows of one moment stay together."""
+    rows = table.rows()
+    assert table.asides is not None
+    order = rows[np.argsort(table.asides[rows], kind="stable")]
+    times = table.asides[order]
+    borders = []
+    for share in (spec.train, spec.train + spec.validation):
+        at = min(len(order) - 1, round(share * len(order)))
+        borders.append(int(np.searchsorted(times, times[at], side="left")))
+    table.splits[order] = _TEST
+    table.splits[order[: borders[1]]] = _VALIDATION
+    table.splits[order[: borders[0]]] = _TRAIN
 
-    def place(key: bytes) -> Split:
-        drawn = uniform(key)
-        if drawn < test:
-            return "test"
-        return "validation" if drawn < test + validation else "train"
 
-    trained = {row.label for row in rows if row.label not in small and place(row.key) == "train"}
-    kept = {row.key for row in rows if row.label not in trained}
-    splits: dict[Split, list[Row]] = defaultdict(list)
-    for row in rows:
-        splits["train" if row.key in kept else place(row.key)].append(row)
-    return {split: splits[split] for split in SPLITS}
+def _join_parent(table: Table, units: Units, notes: Notes) -> int:
+    """Give rows the split of the parent's rows that they belong with; leave bridging ones out."""
+    fixed = np.full(len(units.keys), NOWHERE, np.int8)
+    parent = np.arange(table.own, len(table.lines))
+    fixed[units.of_row[parent]] = table.splits[parent]
+    if len(parent):
+        left, right = _neighbours(table, units)
+        dropped = _spread(fixed, left, right)
+        rows = table.rows()
+        leaving = rows[np.isin(units.of_row[rows], dropped)]
+        table.leave_out(leaving, "bridging-row", notes.dropped)
+        if len(leaving):
+            message = f"{counted(len(leaving), 'row')} would bridge two splits; left out"
+            notes.warnings.add("bridging-row", message, line=int(table.lines[leaving[0]]))
+    else:
+        leaving = parent
+    rows = table.rows()
+    table.splits[rows] = fixed[units.of_row[rows]]
+    return len(leaving)
+
+
+def _spread(fixed: Places, left: Ints, right: Ints) -> Ints:
+    """Fix units beside fixed ones, from neighbour to neighbour; return those between two splits.
+
+    Each round looks at the units beside what the last one has fixed. A unit that would bridge is
+    given up, so that nothing follows it.
+    """
+    dropped = np.zeros(len(fixed), np.bool_)
+    while True:
+        joins = (fixed[left] != NOWHERE) & (fixed[right] == NOWHERE) & ~dropped[right]
+        if not joins.any():
+            return np.flatnonzero(dropped)
+        targets, wanted = right[joins], fixed[left[joins]]
+        low, high = np.full(len(fixed), 9, np.int8), np.full(len(fixed), -9, np.int8)
+        np.minimum.at(low, targets, wanted)
+        np.maximum.at(high, targets, wanted)
+        reached = np.unique(targets)
+        agreed = reached[low[reached] == high[reached]]
+        dropped[reached[low[reached] != high[reached]]] = True
+        # One by one where two of this round are neighbours that want different splits.
+        fixed[agreed] = low[agreed]
+        clash = (fixed[left] != NOWHERE) & (fixed[right] != NOWHERE) & (fixed[left] != fixed[right])
+        fresh = np.zeros(len(fixed), np.bool_)
+        fresh[agreed] = True
+        torn = np.unique(np.concatenate([left[clash & fresh[left]], right[clash & fresh[right]]]))
+        fixed[torn] = NOWHERE
+        dropped[torn] = True
+
+
+def _draw(
+    table: Table, units: Units, *, validation: float, test: float, small: Sequence[int]
+) -> None:
+    """Give each kept row that has no split one; those of small labels train in any case."""
+    rows = table.rows()
+    free = rows[table.splits[rows] == NOWHERE]
+    if not len(free):
+        return
+    left, right = _neighbours(table, units)
+    own = np.zeros(len(units.keys), np.bool_)
+    own[units.of_row[free]] = True
+    inside = own[left] & own[right]
+    clusters = clusters_of(len(units.keys), np.stack([left[inside], right[inside]], axis=1))
+    cluster_of_row = clusters[units.of_row[free]]
+    found, first, members = np.unique(cluster_of_row, return_index=True, return_inverse=True)
+    members = members.reshape(-1)
+    lead = np.full(len(found), np.iinfo(np.uint64).max)
+    np.minimum.at(lead, members, units.keys[units.of_row[free]])
+    drawn = _Drawn(
+        uniform=uniform(lead),
+        sizes=np.bincount(members),
+        labels=table.labels[free[first]],
+        places=np.full(len(found), _TRAIN, np.int8),
+    )
+    fixed = rows[table.splits[rows] != NOWHERE]
+    for label in np.unique(drawn.labels):
+        of_label = fixed[table.labels[fixed] == label]
+        before = np.bincount(table.splits[of_label], minlength=3)
+        drawn.place(label, before, validation=validation, test=test)
+    table.splits[free] = drawn.places[members]
+    _train_untrained(table, free, cluster_of_row, small)
+
+
+class _Drawn:
+    """Clusters that are to be placed: uniform numbers, sizes in rows, labels; all (clusters,)."""
+
+    def __init__(
+        self, *, uniform: npt.NDArray[np.float64], sizes: Ints, labels: Ints, places: Places
+    ) -> None:
+        self.uniform = uniform
+        self.sizes = sizes
+        self.labels = labels
+        self.places = places
+
+    def place(self, label: int, before: Ints, *, validation: float, test: float) -> None:
+        """Place the clusters of a label, of which `before` (3,) rows are placed already."""
+        own = np.flatnonzero(self.labels == label)
+        own = own[np.argsort(self.uniform[own], kind="stable")]
+        drawn, sizes = self.uniform[own], self.sizes[own]
+        total = int(sizes.sum() + before.sum())
+        border = int(np.searchsorted(drawn, test))
+        until = int(np.searchsorted(drawn, test + validation))
+        if total >= _MANY_ROWS:
+            slack = _TOLERANCE * total
+            border = _held(border, 0, sizes, test * total - before[_TEST], slack)
+            until = max(border, until)
+            until = _held(until, border, sizes, validation * total - before[_VALIDATION], slack)
+        self.places[own[border:until]] = _VALIDATION
+        self.places[own[:border]] = _TEST
+
+
+def _held(border: int, start: int, sizes: Ints, wanted: float, slack: float) -> int:
+    """Return the border nearest to the drawn one before which as many rows stand as are wanted."""
+    behind = np.cumsum(sizes[start:])
+    have = 0 if border == start else int(behind[border - start - 1])
+    if have > wanted + slack:
+        return start + int(np.searchsorted(behind, wanted + slack, side="right"))
+    if have < wanted - slack:
+        at = int(np.searchsorted(behind, wanted - slack, side="left"))
+        return min(len(sizes), start + at + 1)
+    return border
+
+
+def _train_untrained(table: Table, free: Ints, cluster_of_row: Ints, small: Sequence[int]) -> None:
+    """Let the clusters of labels train that are small, or that train lacks."""
+    trained = np.unique(table.labels[table.rows("train")])
+    lacking = ~np.isin(table.labels[free], trained) | np.isin(table.labels[free], small)
+    kept = np.isin(cluster_of_row, cluster_of_row[lacking])
+    table.splits[free[kept]] = _TRAIN
+
+
+def _neighbours(table: Table, units: Units) -> tuple[Ints, Ints]:
+    """Return the units that belong together, each pair in both directions; (links,) each."""
+    pairs = (
+        units.pairs
+        if table.asides is None
+        else np.concatenate([units.pairs, _groups(table, units)])
+    )
+    return np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([pairs[:, 1], pairs[:, 0]])
+
+
+def _groups(table: Table, units: Units) -> Pairs:
+    """Return links that connect the units of each group."""
+    assert table.asides is not None
+    rows = table.rows()
+    order = rows[np.argsort(table.asides[rows], kind="stable")]
+    same = table.asides[order][1:] == table.asides[order][:-1]
+    links = np.stack([units.of_row[order[:-1][same]], units.of_row[order[1:][same]]], axis=1)
+    return np.unique(links, axis=0)

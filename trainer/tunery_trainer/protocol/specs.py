@@ -7,7 +7,17 @@ from typing import Annotated
 
 import msgspec
 
-from tunery.types import Checkpoints, Columns, Hyperparameters, Policies, Resolved, SplitSpec, Task
+from tunery.types import (
+    Checkpoints,
+    Columns,
+    Hyperparameters,
+    Policies,
+    Resolved,
+    Split,
+    SplitSpec,
+    Task,
+    Transform,
+)
 
 
 class Spec(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind"):
@@ -21,11 +31,16 @@ class SourceFile(msgspec.Struct, kw_only=True, frozen=True):
 
     path: str
     media_type: str
-    split: str | None = None
+    split: Split | None = None
 
 
 class IngestRun(Spec, kw_only=True, frozen=True, tag="ingest"):
-    """Turns uploaded files into a dataset: `work_dir/dataset/{train,validation,test}.parquet`."""
+    """Turns uploaded files into a dataset: `work_dir/dataset/{train,validation,test}.parquet`.
+
+    With transforms the files are those of the dataset that is transformed, one per split, as
+    Parquet with columns line, text and label. `parent_dir` is the directory of the dataset whose
+    rows keep their split: the one that is transformed, or the newest ready one of the name.
+    """
 
     job: str
     dataset: str
@@ -35,6 +50,11 @@ class IngestRun(Spec, kw_only=True, frozen=True, tag="ingest"):
     split: SplitSpec
     policies: Policies
     memory_bytes: int  # hard limit of the child's address space
+    base_model: str | None = None  # whose tokenizer measures the texts
+    tokenizer: str | None = None  # the path of its tokenizer.json
+    max_positions: int = 512  # that it has
+    transforms: list[Transform] = []
+    parent_dir: str | None = None
 
 
 class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):

@@ -30,6 +30,24 @@ async def newest(connection: AsyncConnection, project: str, name_folded: str) ->
     return None if row is None else _struct(row)
 
 
+async def newest_ready(
+    connection: AsyncConnection, project: str, name_folded: str, *, below: int
+) -> Row[Any] | None:
+    """Return the row of the newest ready version of a name before version `below`."""
+    statement = (
+        select(datasets)
+        .where(
+            datasets.c.project == project,
+            datasets.c.name_folded == name_folded,
+            datasets.c.version < below,
+            datasets.c.status == "ready",
+        )
+        .order_by(datasets.c.version.desc())
+        .limit(1)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
 async def get(connection: AsyncConnection, project: str, dataset_id: str) -> Dataset | None:
     """Return a dataset."""
     row = await row_of(connection, project, dataset_id)
@@ -79,7 +97,9 @@ async def remove(connection: AsyncConnection, project: str, dataset_id: str) -> 
 async def uses_file(connection: AsyncConnection, project: str, file_id: str) -> bool:
     """Return whether a dataset is being made from the file."""
     statement = select(datasets.c.spec).where(
-        datasets.c.project == project, datasets.c.status == "validating"
+        datasets.c.project == project,
+        datasets.c.status == "validating",
+        datasets.c.transforms.is_(None),  # else it is made from its parent's rows
     )
     for spec in (await connection.execute(statement)).scalars():
         named = [spec.file]
@@ -88,6 +108,19 @@ async def uses_file(connection: AsyncConnection, project: str, file_id: str) -> 
         if file_id in named:
             return True
     return False
+
+
+async def may_be_read(connection: AsyncConnection, row: Row[Any]) -> bool:
+    """Return whether a later version is being made, whose ingest may read this one's rows."""
+    if row.status != "ready":
+        return False
+    statement = select(datasets.c.id).where(
+        datasets.c.project == row.project,
+        datasets.c.name_folded == row.name_folded,
+        datasets.c.version > row.version,
+        datasets.c.status == "validating",
+    )
+    return (await connection.execute(statement.limit(1))).first() is not None
 
 
 async def artifacts(connection: AsyncConnection) -> set[str]:
@@ -113,4 +146,5 @@ def _struct(row: Row[Any]) -> Dataset:
         errors=row.errors,
         error=row.error,
         created_at=stamp(row.created_at),
+        transforms=row.transforms or [],
     )

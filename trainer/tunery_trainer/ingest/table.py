@@ -1,0 +1,156 @@
+"""The table: all rows of one ingest, in columns; their texts lie on the disk.
+
+What the checks compare is a few numbers for each row, held in arrays. A text is read again only to
+be shown or written, so that memory grows by some forty bytes a row, whatever the texts are.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tunery.types import SPLITS, RowGroup, Split
+from tunery_trainer.ingest.findings import Findings
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+
+NOWHERE = -1  # the split of a row that has none yet
+_BATCH_ROWS = 8192
+_SHOWN_LINES = 20
+_SHOWN_TEXT = 200  # characters
+
+
+class Spool:
+    """Texts on the disk, batch by batch, in the order in which they came."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._schema = pa.schema([("text", pa.string())])
+        self._writer = pa.ipc.new_file(str(path), self._schema)
+        self._ends: list[int] = []
+        self._reader: Any = None
+        self._held: tuple[int, Any] = -1, None
+
+    def append(self, texts: pa.Array) -> None:
+        """Write texts behind those that are there."""
+        for start in range(0, len(texts), _BATCH_ROWS):
+            part = texts.slice(start, _BATCH_ROWS)
+            self._writer.write_batch(pa.record_batch([part], schema=self._schema))
+            self._ends.append((self._ends[-1] if self._ends else 0) + len(part))
+
+    def close(self) -> None:
+        """End the writing; from here on it is read."""
+        self._writer.close()
+        # Not mapped: pages that were looked at would count as the child's memory.
+        self._reader = pa.ipc.open_file(pa.OSFile(str(self._path)))
+
+    def batches(self) -> Iterator[tuple[int, pa.Array]]:
+        """Yield all texts again, each batch with the number of its first row."""
+        for i, end in enumerate(self._ends):
+            texts = self._batch(i)
+            yield end - len(texts), texts
+
+    def texts(self, rows: Sequence[int] | Ints) -> list[str]:
+        """Return the texts of rows; cheap where the rows are sorted."""
+        ends = np.asarray(self._ends)
+        found: list[str] = []
+        for row in map(int, rows):
+            i = int(np.searchsorted(ends, row, side="right"))
+            batch = self._batch(i)
+            found.append(batch[row - int(ends[i]) + len(batch)].as_py())
+        return found
+
+    def _batch(self, i: int) -> pa.Array:
+        if self._held[0] != i:
+            self._held = i, self._reader.get_batch(i).column(0)
+        return self._held[1]
+
+
+class Table:
+    """The columns, when all rows are there.
+
+    Rows of the parent version stand behind the file's own, to be compared with; they are not kept.
+
+    Shapes: every array (rows,). `labels` are places in `names`; `splits` places in SPLITS, or
+    NOWHERE. `keys` are equal where texts are the same but for case and signs, `hashes` where they
+    are the same. `asides` are groups or times, where the spec names such a column.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        names: list[str],
+        own: int,
+        lines: Ints,
+        labels: Ints,
+        splits: npt.NDArray[np.int8],
+        keys: Hashes,
+        hashes: Hashes,
+        asides: npt.NDArray[Any] | None,
+    ) -> None:
+        self.spool = spool
+        self.names = names
+        self.own = own  # rows of the file
+        self.lines = lines
+        self.labels = labels
+        self.splits = splits
+        self.keys = keys
+        self.hashes = hashes
+        self.asides = asides
+        self.kept: Mask = np.arange(len(lines)) < own
+
+    def rows(self, split: Split | None = None) -> Ints:
+        """Return the numbers of the kept rows, of all or of one split."""
+        if split is None:
+            return np.flatnonzero(self.kept)
+        return np.flatnonzero(self.kept & (self.splits == SPLITS.index(split)))
+
+    def counts(self, rows: Ints) -> dict[str, int]:
+        """Return how many of these rows each label has, sorted by label."""
+        counts = np.bincount(self.labels[rows], minlength=len(self.names))
+        return {self.names[i]: int(counts[i]) for i in self.by_name() if counts[i]}
+
+    def by_name(self) -> list[int]:
+        """Return the places of the labels, sorted by their names."""
+        return sorted(range(len(self.names)), key=self.names.__getitem__)
+
+    def split_of(self, row: int) -> Split | None:
+        """Return a row's split, if it has one."""
+        place = int(self.splits[row])
+        return None if place == NOWHERE else SPLITS[place]
+
+    def leave_out(self, rows: Ints, code: str, dropped: Findings) -> None:
+        """Keep these rows no longer, and list them."""
+        self.kept[rows] = False
+        for row in rows:
+            dropped.add(code, "left out", line=int(self.lines[row]), split=self.split_of(row))
+
+    def text(self, row: int) -> str:
+        """Return a row's text."""
+        return self.spool.texts([row])[0]
+
+    def group(self, rows: Sequence[int] | Ints) -> RowGroup:
+        """Return rows of one text as the report shows them."""
+        return RowGroup(
+            text=self.text(int(rows[0]))[:_SHOWN_TEXT],
+            lines=[int(self.lines[row]) for row in rows[:_SHOWN_LINES]],
+            labels=sorted({self.names[self.labels[row]] for row in rows}),
+        )
+
+
+def runs_of(values: npt.NDArray[Any], rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return rows sorted so that equal values stand together, and where each run of them lies.
+
+    Shapes: values (rows,) of these rows; returns the sorted rows, starts and ends (runs,). Within a
+    run the rows stay in order.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))[: len(ordered)]
+    return rows[order], starts, np.append(starts[1:], len(ordered))
