@@ -66,6 +66,7 @@ CHINESE: dict[str, str] = {
     "At most.": "最多条数。",
     "Show DATASET, an id or a name.": "显示 DATASET（id 或名称）。",
     "Show everything that was found in DATASET.": "显示 DATASET 的全部检查结果。",
+    "Every finding and dropped row, a line each.": "逐行列出每个问题和每个被去除的行。",
     "Delete DATASET, one version; models that were trained on it stay.": (
         "删除 DATASET（一个版本）；用它训练的模型保留。"
     ),

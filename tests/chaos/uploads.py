@@ -12,11 +12,12 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ API, INGEST, SERVER = "API worker", "ingest child", "server"
 CHILD_SECONDS = 8.0  # that an ingest child is waited for
 LIFE_SECONDS = 1.2  # of an ingest child, about: it is killed somewhere in it
 MAX_KILLS_OF_A_JOB = 2  # the third death in a row is the job's own fault, and ends it
+MAX_REFUSED_STARTS = 20
+PORTS = (20_000, 30_000)  # none that a connection gets by itself: see `sheltered`
 MIN_BYTES, MAX_BYTES = 1_000, 2_000_000
 PIECE_BYTES = 64 << 10
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
@@ -77,6 +80,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     seconds: float = 0.0
     kills: Counter[str] = msgspec.field(default_factory=Counter)
     gave_up: int = 0  # times that the server ended because its workers kept dying
+    refused_starts: int = 0  # because something of the life before held the port
     ready_seconds: list[float] = []
     uploads: Counter[str] = msgspec.field(default_factory=Counter)  # acknowledged, by media type
     uploaded_bytes: int = 0
@@ -100,7 +104,8 @@ class Outcome(msgspec.Struct, kw_only=True):
             f"{self.datasets.total()} datasets acknowledged {dict(self.datasets)}; "
             f"lost {len(self.lost)}, wrong {len(self.wrong)}; "
             f"ready again p50 {quantile(ready, 0.5):.1f} s, p95 {quantile(ready, 0.95):.1f} s, "
-            f"max {ready[-1]:.1f} s; gave up {self.gave_up} times; "
+            f"max {ready[-1]:.1f} s; gave up {self.gave_up} times, "
+            f"{self.refused_starts} starts refused; "
             f"before the last start: {self.before}; after it: {self.after}"
         )
 
@@ -281,7 +286,7 @@ class Killer:
         if kind != SERVER and self._api():
             return
         self.kill_server()
-        self._restart()
+        self.restart()
 
     def pause(self) -> None:
         """Let uploads go on for a while."""
@@ -292,10 +297,25 @@ class Killer:
         self._service.kill()
         self._outcome.kills[SERVER] += 1
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Start the server until it is ready, as its operator does, and take the time."""
         began = time.monotonic()
-        self._service.start()
+        while not self._is_started():
+            assert "Address already in use" in self._service.log()[-200:], self._service.log()
+            self._outcome.refused_starts += 1
+            assert self._outcome.refused_starts < MAX_REFUSED_STARTS, self._service.log()
         self._outcome.ready_seconds.append(time.monotonic() - began)
+
+    def _is_started(self) -> bool:
+        self._service.launch()
+        process = self._service.process
+        assert process is not None
+        e2e.wait_until(
+            lambda: process.poll() is not None or self._service.is_ready(),
+            "the service is ready",
+            self._service.log,
+        )
+        return process.poll() is None
 
     def _ingest(self) -> bool:
         deadline = time.monotonic() + CHILD_SECONDS
@@ -348,7 +368,7 @@ class Killer:
         if self._service.process.poll() is not None:
             assert "WorkersKeepDying" in self._service.log(), self._service.log()
             self._outcome.gave_up += 1
-            self._restart()
+            self.restart()
 
 
 def parent_of(pid: int) -> int | None:
@@ -358,6 +378,33 @@ def parent_of(pid: int) -> int | None:
     except OSError:
         return None
     return None if state in "ZX" else int(parent)
+
+
+def sheltered(service: e2e.Service) -> e2e.Service:
+    """Give a service a port that no connection gets by itself while the server is down.
+
+    A client that knocks at a port of the ephemeral range may be given this very port as its own:
+    then it talks to itself, and the server finds its address in use.
+    """
+    while True:
+        service.port = random.randrange(*PORTS)
+        service.url = f"http://127.0.0.1:{service.port}"
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", service.port))
+            return service
+
+
+@contextlib.contextmanager
+def running(data_dir: Path) -> Iterator[e2e.Service]:
+    """Run a service that can be killed and started again, for the length of a block."""
+    service = sheltered(e2e.Service(data_dir, devices="none"))
+    service.start()
+    try:
+        yield service
+    finally:
+        assert service.process is not None
+        if service.process.poll() is None:
+            service.stop()
 
 
 def storm(
@@ -391,7 +438,7 @@ def storm(
             each.result()
     outcome.before = residue(service.data_dir)
     make_old(service.data_dir)
-    service.start()
+    killer.restart()
     audit(service, book)
     outcome.seconds = time.monotonic() - began
     return outcome

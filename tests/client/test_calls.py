@@ -49,6 +49,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi" / "openapi.json").read_text("utf-8"))
 STREAM = b"data: " + json.dumps(event(1, "end")).encode() + b"\n\n"
 
+FINDINGS = b"".join(
+    b'{"severity":"%b","code":"leakage","message":"left out","hint":"","line":4}\n' % severity
+    for severity in (b"warning", b"dropped")
+)
 ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "POST /files": (201, FILE),
     "GET /files/{file_id}": (200, FILE),
@@ -113,6 +117,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "datasets.get": lambda client: client.datasets.get("ds_1"),
     "datasets.delete": lambda client: client.datasets.delete("ds_1"),
     "datasets.report": lambda client: client.datasets.report("ds_1"),
+    "datasets.findings": lambda client: client.datasets.findings("ds_1"),
     "datasets.rows": lambda client: client.datasets.rows("ds_1", split="test"),
     "datasets.preview": lambda client: client.datasets.preview("ds_1", max_length=64),
     "datasets.diff": lambda client: client.datasets.diff("ds_1", since="ds_0"),
@@ -183,6 +188,8 @@ class Recorder:
             return httpx.Response(
                 200, content=STREAM, headers={"Content-Type": "text/event-stream"}
             )
+        if request.headers["Accept"] == "application/x-ndjson":
+            return httpx.Response(200, content=FINDINGS)
         status, answer = ANSWERS[operation]
         return httpx.Response(status, json=answer) if answer else httpx.Response(status)
 
