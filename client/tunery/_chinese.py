@@ -40,6 +40,8 @@ CHINESE: dict[str, str] = {
     "Rows that repeat another.": "重复的行。",
     "One text under several labels.": "同一文本有多个标签。",
     "Training texts that test has, too.": "测试集中也有的训练文本。",
+    "Texts that are nearly the same.": "几乎相同的文本。",
+    "Of the file: a codec's name, or auto.": "文件编码：编解码器名称或 auto。",
     "Rows without a text.": "没有文本的行。",
     "Name of the dataset; else the file's. The same again is a version.": (
         "数据集名称；默认取文件名。同名再次注册即为新版本。"

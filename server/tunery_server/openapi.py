@@ -162,7 +162,14 @@ def _complete(
 
 _MATCHING = ("put_deployment", "delete_deployment")
 _ACTIONS = ("cancel_job", "pause_job", "resume_job")
-_CREATING = ("upload_file", "create_dataset", "transform_dataset", "finetune", "evaluate", "create_key")
+_CREATING = (
+    "upload_file",
+    "create_dataset",
+    "transform_dataset",
+    "finetune",
+    "evaluate",
+    "create_key",
+)
 _ONCE = (*_CREATING, "rollback_deployment", *_ACTIONS)  # per Idempotency-Key
 
 

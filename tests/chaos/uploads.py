@@ -32,12 +32,13 @@ from tests.e2e.bad_datasets import CSV, JSONL, PARQUET
 from tunery_server.artifacts import FOLDERS, GRACE
 
 API, INGEST, SERVER = "API worker", "ingest child", "server"
-CHILD_SECONDS = 8.0  # that an ingest child is waited for
+CHILD_SECONDS = 8.0  # that a process of a kind is waited for
 LIFE_SECONDS = 1.2  # of an ingest child, about: it is killed somewhere in it
 MAX_KILLS_OF_A_JOB = 2  # the third death in a row is the job's own fault, and ends it
 MAX_REFUSED_STARTS = 20
 PORTS = (20_000, 30_000)  # none that a connection gets by itself: see `sheltered`
 MIN_BYTES, MAX_BYTES = 1_000, 2_000_000
+MIN_ROWS = 60  # of fewer, validation may by chance get none, and then they are no dataset
 PIECE_BYTES = 64 << 10
 _SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 _WORDS = [a + b for a in _SYLLABLES for b in _SYLLABLES]
@@ -126,8 +127,8 @@ def sample(chance: random.Random, name: str) -> Sample:
     media_type = chance.choice([CSV, JSONL, PARQUET])
     texts: list[str] = []
     length = 0
-    while length < size - 300 or len(texts) < 10:
-        words = _WORDS_A_TEXT if size > 8 * MIN_BYTES else 5
+    while length < size - 300 or len(texts) < MIN_ROWS:
+        words = _WORDS_A_TEXT if size > 8 * MIN_BYTES else 2
         texts.append(" ".join(chance.choices(_WORDS, k=words)) + f" {len(texts)}")
         length += len(texts[-1]) + 10
     labels = ["good" if i % 2 else "bad" for i in range(len(texts))]
@@ -335,8 +336,13 @@ class Killer:
         return False
 
     def _api(self) -> bool:
-        workers = self._children("api")
-        return bool(workers) and self._kill(self._chance.choice(workers)[0], API)
+        deadline = time.monotonic() + CHILD_SECONDS
+        while time.monotonic() < deadline:  # the one before may just be replaced
+            workers = self._children("api")
+            if workers and self._kill(self._chance.choice(workers)[0], API):
+                return True
+            time.sleep(0.02)
+        return False
 
     def _children(self, role: str) -> list[tuple[int, str, str]]:
         try:

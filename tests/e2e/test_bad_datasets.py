@@ -12,7 +12,6 @@ import re
 import signal
 import socket
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from tests.e2e import service as e2e
 TIDY_SECONDS = 1.0  # until nothing temporary is left
 MAX_UPLOAD_BYTES = 1 << 51  # more than any disk holds, so that a declared length can be so, too
 MAX_QUOTED = 80  # characters of the input in one text
-MEMORY_ROOM_KB = 32 << 10  # that a line of 500 MB may take
 SECRETS = ("Traceback", 'File "', "site-packages", "sqlalchemy", "SELECT ", "INSERT INTO", "/proc/")
 ROOT = str(Path(__file__).parents[2])
 
@@ -504,62 +502,3 @@ def test_a_bad_dataset_has_its_code_and_harms_nothing(bench: Bench, case: bad.Ca
 
 def test_the_table_has_every_row() -> None:
     assert {case.row for case in ROWS} == {*range(57, 121), 123, 124}
-
-
-def peak_kb(pid: int) -> int:
-    """Return the most memory that a process has had, or 0 where it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) if found else 0
-
-
-def judged_with_peaks(bench: Bench, name: str, file_id: str) -> tuple[bad.Judged, int, int]:
-    """Register a file; return its judgement and the peaks of its child and of the API."""
-    made = bench.register(file_id, name).json()
-    child = 0
-    while bench.client.get(f"/jobs/{made['job']}").json()["terminal"] is False:
-        for pid, _, owner in bench.service.processes("job"):
-            child = max(child, peak_kb(pid) if owner == made["job"] else 0)
-        time.sleep(0.02)
-    api = max(peak_kb(pid) for pid, _, _ in bench.service.processes("api"))
-    return bench.judged(made["id"]), child, api
-
-
-@pytest.mark.chaos
-def test_a_line_of_500_mb_is_refused_in_little_memory(bench: Bench) -> None:
-    bench.tidy()
-    good = bench.stored(bad.csv())
-    _, usual, api = judged_with_peaks(bench, "small", good)
-
-    answer = bench.client.post(
-        "/files",
-        content=(b"x" * (1 << 20) for _ in range(500)),
-        headers={"Content-Type": bad.CSV},
-    )
-    judged, child, api_after = judged_with_peaks(bench, "500 MB", answer.json()["id"])
-
-    assert judged.dataset["error"]["code"] == "line-too-large"
-    assert child <= usual + MEMORY_ROOM_KB
-    assert api_after <= api + MEMORY_ROOM_KB
-    bench.client.delete(answer.headers["Location"])
-    bench.tidy()
-
-
-@pytest.mark.chaos
-def test_a_parquet_bomb_of_5_gb_is_refused(bench: Bench) -> None:
-    bench.tidy()
-    before = bench.state()
-    content = bad.bomb("x" * 1000, 5_000_000)
-    assert len(content) < 1 << 20
-
-    file_id = bench.stored(content, bad.PARQUET)
-    judged, child, _ = judged_with_peaks(bench, "bomb", file_id)
-
-    assert judged.dataset["error"]["code"] == "decoded-too-large"
-    assert child <= 512 << 10
-    bench.no_split_of(judged.dataset["id"])
-    bench.expect_unharmed(before)
-    bench.tidy()

@@ -194,8 +194,8 @@ def _resumed(events: list[dict]) -> int:
 def test_rows_come_in_pages_and_in_file_order(client: httpx.Client, tickets: dict) -> None:
     path = f"/datasets/{tickets['id']}/rows"
 
-    first = client.get(path, params={"split": "test", "limit": 30}).json()
-    rest = client.get(path, params={"split": "test", "limit": 30, "after": first["last_id"]}).json()
+    first = client.get(path, params={"split": "test", "limit": 40}).json()
+    rest = client.get(path, params={"split": "test", "limit": 40, "after": first["last_id"]}).json()
 
     lines = [row["line"] for row in first["data"] + rest["data"]]
     assert len(lines) == tickets["splits"]["test"]

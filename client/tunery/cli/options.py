@@ -100,8 +100,11 @@ def policy_options(function: F) -> F:
         ("--duplicates", ["keep", "drop"], "Rows that repeat another."),
         ("--conflicts", ["keep", "majority", "drop", "reject"], "One text under several labels."),
         ("--leakage", ["drop_from_train", "warn", "reject"], "Training texts that test has, too."),
+        ("--near-duplicates", ["find", "skip"], "Texts that are nearly the same."),
         ("--empty", ["reject", "drop"], "Rows without a text."),
     )
+    encoding = click.option("--encoding", help="Of the file: a codec's name, or auto.")
+    function = encoding(function)
     for name, choices, text in reversed(policies):
         function = click.option(name, type=click.Choice(choices), help=text)(function)
     return function

@@ -81,7 +81,10 @@ def report_damage(file: TextFile, errors: Findings, *, header: bool) -> bool:
     if name is None or file.foreign > file.damaged:  # then it is UTF-8 with a few broken bytes
         hint = "Save the file as UTF-8, or remove these bytes."
     else:
-        hint = f"The file looks like {name}: {quote(sample.strip())}. If so, {_SAVE}"
+        shown = quote(sample.strip())
+        hint = (
+            f"The file looks like {name}: {shown}. If so, set policies.encoding to it, or {_SAVE}"
+        )
     whole = header or file.damaged > file.lines * _WHOLE_FILE_SHARE
     if whole and file.damaged > 1:
         message = f"{file.damaged:,} of {file.lines:,} lines are not UTF-8, first {_place(first)}"

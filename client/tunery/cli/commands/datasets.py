@@ -226,7 +226,9 @@ def columns_of(given: Mapping[str, Any]) -> Columns | None:
 def _arguments_of(given: Mapping[str, Any]) -> str:
     flags = {"text_column": "--text", "label_column": "--label"}
     options = [
-        [flags.get(name, f"--{name}"), str(value)] if name != "file" else [str(value)]
+        [flags.get(name, "--" + name.replace("_", "-")), str(value)]
+        if name != "file"
+        else [str(value)]
         for name, value in given.items()
         if value is not None
     ]
@@ -235,7 +237,7 @@ def _arguments_of(given: Mapping[str, Any]) -> str:
 
 def policies_of(given: Mapping[str, Any]) -> Policies:
     """Return the policies of a command line."""
-    names = ("labels", "duplicates", "conflicts", "leakage", "empty")
+    names = Policies.__struct_fields__
     return Policies(**{name: given[name] for name in names if given[name] is not None})
 
 
