@@ -162,9 +162,9 @@ def whole(path: Path, near: str) -> str:
         spec.write_text(json.dumps(fields))
         code = (
             "import resource, subprocess, sys;"
-            "done = subprocess.run([sys.executable, '-P', '-m', 'tunery_trainer', sys.argv[1]],"
-            " stdin=subprocess.PIPE, stdout=subprocess.DEVNULL);"
-            "print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+            "child = subprocess.Popen([sys.executable, '-P', '-m', 'tunery_trainer', sys.argv[1]],"
+            " stdin=subprocess.PIPE, stdout=subprocess.DEVNULL);"  # the leash stays held
+            "print(child.wait(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
         began = time.monotonic()
         done = subprocess.run(

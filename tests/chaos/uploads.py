@@ -31,7 +31,7 @@ from tests.e2e.bad_datasets import CSV, JSONL, PARQUET
 
 from tunery_server.artifacts import FOLDERS, GRACE
 
-API, INGEST, SERVER = "API worker", "ingest child", "server"
+API, INGEST, SERVER = KINDS = ("API worker", "ingest child", "server")
 CHILD_SECONDS = 8.0  # that a process of a kind is waited for
 LIFE_SECONDS = 1.2  # of an ingest child, about: it is killed somewhere in it
 MAX_KILLS_OF_A_JOB = 2  # the third death in a row is the job's own fault, and ends it
@@ -414,16 +414,23 @@ def running(data_dir: Path) -> Iterator[e2e.Service]:
 
 
 def storm(
-    service: e2e.Service, *, kills: int, seed: int, max_pause_seconds: float, threads: int = 4
+    service: e2e.Service,
+    *,
+    kills: int,
+    seed: int,
+    max_pause_seconds: float,
+    kinds: Sequence[str] = KINDS,
+    threads: int = 4,
 ) -> Outcome:
     """Kill so often while threads upload; return what the audit found after the last start.
 
-    The kinds come in equal shares and random order, the server's last kill at the end. Before the
-    last start everything on the disk is made to look old: what no row names is given an hour.
+    The kinds come in random order, each as often as it is named; the last kill is the server's.
+    Before the last start everything on the disk is made to look old: what no row names is given
+    an hour.
     """
     chance = random.Random(seed)
-    kinds = [[API, INGEST, SERVER][i % 3] for i in range(kills - 1)]
-    chance.shuffle(kinds)
+    order = [kinds[i % len(kinds)] for i in range(kills - 1)]
+    chance.shuffle(order)
     book, stop = Book(), threading.Event()
     outcome = book.outcome
     killer = Killer(service, outcome, chance, max_pause_seconds)
@@ -434,7 +441,7 @@ def storm(
         ]
         running = [pool.submit(each.run) for each in uploaders]
         try:
-            for kind in kinds:
+            for kind in order:
                 killer.strike(kind)
             killer.pause()
             killer.kill_server()

@@ -108,13 +108,9 @@ def across(where):
         ordered = sorted(grams[text])
         for gram in ordered[: int((1 - JACCARD) * len(ordered)) + 1]:
             rarest.setdefault(gram, []).append(text)
-    found = set()
-    for texts in rarest.values():
-        for pair in combinations(texts, 2):
-            if where[pair[0]] != where[pair[1]] and pair not in found:
-                if _jaccard(grams[pair[0]], grams[pair[1]]) >= JACCARD:
-                    found.add(pair)
-    return len(found)
+    candidates = {pair for texts in rarest.values() for pair in combinations(texts, 2)}
+    apart = [pair for pair in candidates if where[pair[0]] != where[pair[1]]]
+    return sum(_jaccard(grams[left], grams[right]) >= JACCARD for left, right in apart)
 
 
 def test_rows_of_a_group_share_a_split(ingest):

@@ -8,7 +8,7 @@
     near, units   which texts are nearly, or quite, the same
     labels  duplicates  leakage  profile  personal_data    what is said about them
     transforms    recorded changes                  splits        rows -> train, validation, test
-    store         the splits as Parquet             program       the whole of it, as a child runs it
+    store         the splits as Parquet             program       all of it, as a child runs it
 
 Imports no torch. The files are hostile: nothing here evaluates, unpickles or unpacks.
 """

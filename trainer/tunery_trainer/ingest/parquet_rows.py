@@ -148,7 +148,8 @@ def _sizes(cells: pa.Array) -> npt.NDArray[np.int64]:
         sizes = pc.binary_length(cells)
     else:
         return np.full(len(cells), 8, np.int64)
-    return pc.fill_null(sizes, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    filled: npt.NDArray[np.int64] = pc.fill_null(sizes, 0).to_numpy(zero_copy_only=False)
+    return filled.astype(np.int64)
 
 
 def _claimed_bytes(metadata: pq.FileMetaData, used: list[str]) -> int:
