@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tunery_server.settings import Settings, SettingsInvalid, child_environment, read_settings
+from tunery_trainer.protocol.leash import die_with_parent
 
 USAGE = 2
 
@@ -28,6 +29,8 @@ def main() -> int:
             sys.stdout.buffer.write(document())
             return 0
         case "api":
+            # Before the second that the imports take: an orphan would hold the socket meanwhile.
+            die_with_parent()
             from tunery_server.worker import run
 
             settings = msgspec.json.decode(Path(sys.argv[2]).read_bytes(), type=Settings)

@@ -69,7 +69,8 @@ async def received(request: Request, incoming: Path) -> AsyncGenerator[Upload]:
     media_type = _media_type(request)
     expected = _expected_digest(request)
     await asyncio.to_thread(_check_space, incoming, request.headers.get("content-length"))
-    path = incoming / new_id("upload")
+    # Named after this process: where it dies, its supervisor removes what it has left.
+    path = incoming / f"{os.getpid()}-{new_id('upload')}"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

@@ -22,7 +22,7 @@ from tunery_server.base_models import BaseModels
 from tunery_server.connections import IDLE_SECONDS, ImpatientProtocol
 from tunery_server.services import Services
 from tunery_server.settings import Settings
-from tunery_trainer.protocol.leash import Leash, die_with_parent
+from tunery_trainer.protocol.leash import Leash
 
 GO = b"go\n"
 _BACKLOG = 2048
@@ -39,7 +39,6 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings, socket_fd: int) -> None:
     """Serve until the leash ends; the exit code is 0."""
-    die_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     listener = socket.socket(fileno=socket_fd)
     listener.setblocking(False)

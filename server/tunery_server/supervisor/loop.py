@@ -105,7 +105,9 @@ class Supervisor:
         self._base_models = BaseModels(settings.base_models, settings.hub_cache)
         self._nursery = Nursery(self._database, environment)
         self._bell = Bell()
-        self._workers = Workers(settings, self._nursery, listener.fileno())
+        self._workers = Workers(
+            settings, self._nursery, listener.fileno(), self._artifacts.incoming
+        )
         self._stop = asyncio.Event()
         self._draining = False
         self.failed = False  # a part of the service ended that must not

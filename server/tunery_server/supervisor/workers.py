@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -23,8 +24,11 @@ class WorkersKeepDying(Exception):
 class Workers:
     """All API workers of this life."""
 
-    def __init__(self, settings: Settings, nursery: Nursery, descriptor: int) -> None:
+    def __init__(
+        self, settings: Settings, nursery: Nursery, descriptor: int, incoming: Path
+    ) -> None:
         self._settings = settings
+        self._incoming = incoming
         self._nursery = nursery
         self._descriptor = descriptor
         self._migrated = asyncio.Event()
@@ -58,12 +62,18 @@ class Workers:
             child, code = await self._run_one()
             if self._draining:
                 return
+            await asyncio.to_thread(self._remove_uploads, child.pid)
             logger.warning("an API worker ended with code %d; it is replaced", code)
             steady = time.monotonic() - began > STEADY_SECONDS
             self._false_starts = 0 if steady else self._false_starts + 1
             if self._false_starts >= MAX_FALSE_STARTS:
                 raise WorkersKeepDying(child.log_tail())
             await asyncio.sleep(RESTART_SECONDS)
+
+    def _remove_uploads(self, pid: int) -> None:
+        """Remove the bodies that a dead worker was receiving."""
+        for path in self._incoming.glob(f"{pid}-*"):
+            path.unlink(missing_ok=True)
 
     async def _run_one(self) -> tuple[Child, int]:
         settings_path = self._settings.run_dir / "settings.json"

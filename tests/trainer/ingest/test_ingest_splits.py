@@ -73,7 +73,6 @@ def test_a_tenth_of_train_validates_where_no_file_does(ingest, csv_of):
     [
         SplitSpec(train=0.7, validation=0.2, test=0.2),
         SplitSpec(train=0.0, validation=0.5, test=0.5),
-        SplitSpec(train=0.0001, validation=0.5, test=0.4999),
     ],
 )
 def test_impossible_shares_are_refused(ingest, split):
@@ -98,6 +97,14 @@ def test_too_few_rows_for_a_test_split_are_refused(ingest, csv_of):
 
     assert outcome.rejected.error.code == "invalid-split"
     assert "test" in outcome.rejected.error.message
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_rows_still_reach_every_split(ingest, csv_of, seed):
+    splits = ingest(csv_of(22), split=SplitSpec(seed=seed)).ingested.splits
+
+    assert min(splits.values()) > 0
+    assert sum(splits.values()) == 22
 
 
 def test_fingerprint_is_of_rows_and_splits_and_nothing_else(ingest, csv_of):

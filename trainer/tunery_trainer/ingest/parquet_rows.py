@@ -5,6 +5,7 @@ what they would be written out is added up before anything is. The file's own fi
 believed: memory is bounded by the child's limit, time by whoever started it.
 """
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tunery_trainer.ingest.records import PART_BYTES, SCHEMA, Opened, Part
 
 MAX_DECODED_BYTES = 2 * 2**30
 _BATCH_ROWS = 8192
+_UNPACKING_BYTES = 384 * 2**20
 _THRIFT_BYTES = 16 * 2**20  # of a file's own description
 _SAMPLED_CELL = 1000  # characters
 _EXTENSION = b"ARROW:extension:name"  # a type that needs code of its own is not looked into
@@ -72,7 +74,7 @@ def _open(path: Path, dictionaries: list[str]) -> pq.ParquetFile:
 def _parts(path: Path, used: list[str], errors: Findings) -> Iterator[Part]:
     row = _FIRST_LINE
     try:
-        if sum(map(_decoded_bytes, _batches(path, used))) > MAX_DECODED_BYTES:
+        if not _is_within(path, used):
             _too_large(errors)
             return
         for cells in _batches(path, used):
@@ -86,6 +88,28 @@ def _parts(path: Path, used: list[str], errors: Findings) -> Iterator[Part]:
             _unreadable(f"it claims {claimed:,} rows and has {found:,}", errors)
     except (pa.ArrowException, OSError, MemoryError) as error:
         _unreadable(error, errors)
+
+
+def _is_within(path: Path, used: list[str]) -> bool:
+    """Return whether the cells unpack to what is read, and no page of the file to more than that.
+
+    A page's size is known only when it is unpacked. The limit of the address space is what ends
+    that, so that a file of some kilobytes can't take the memory of the whole ingest.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + _UNPACKING_BYTES, hard))
+    try:
+        total = 0
+        for cells in _batches(path, used):
+            total += _decoded_bytes(cells)
+            if total > MAX_DECODED_BYTES:
+                return False
+    except MemoryError:
+        return False
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return True
 
 
 def _batches(path: Path, used: list[str]) -> Iterator[list[pa.Array]]:

@@ -175,6 +175,9 @@ def _draw(
         drawn.place(label, before, validation=validation, test=test)
     table.splits[free] = drawn.places[members]
     _train_untrained(table, free, cluster_of_row, small)
+    for place, share in ((_TEST, test), (_VALIDATION, validation)):
+        if share > 0 and not (table.splits[rows] == place).any():
+            _hold_one_out(table, free, drawn, members, place, small)
 
 
 class _Drawn:
@@ -223,6 +226,24 @@ def _train_untrained(table: Table, free: Ints, cluster_of_row: Ints, small: Sequ
     lacking = ~np.isin(table.labels[free], trained) | np.isin(table.labels[free], small)
     kept = np.isin(cluster_of_row, cluster_of_row[lacking])
     table.splits[free[kept]] = _TRAIN
+
+
+def _hold_one_out(
+    table: Table, free: Ints, drawn: _Drawn, members: Ints, place: int, small: Sequence[int]
+) -> None:
+    """Hold out the cluster that comes first by its hash, of one whose label still trains without.
+
+    Of few rows a hash may leave a split none.
+    """
+    for cluster in np.argsort(drawn.uniform, kind="stable"):
+        own = free[members == cluster]
+        training = table.rows("train")
+        others = np.setdiff1d(training, own)
+        labels = np.unique(table.labels[own])
+        held = (table.splits[own] == _TRAIN).all() and not np.isin(labels, small).any()
+        if held and np.isin(labels, table.labels[others]).all():
+            table.splits[own] = place
+            return
 
 
 def _neighbours(table: Table, units: Units) -> tuple[Ints, Ints]:
