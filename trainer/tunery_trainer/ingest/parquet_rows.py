@@ -7,6 +7,7 @@ believed: memory is bounded by the child's limit, time by whoever started it.
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,12 @@ def open_parquet(
         sample = []
         if len(names) <= MAX_COLUMNS and len(set(names)) == len(names):
             readable = [name for name in names if _is_text(schema.field(name))]
-            sample = _sample(_open(path, readable), readable)
-    except (pa.ArrowException, OSError, MemoryError, KeyError) as error:
+            with _bounded():
+                sample = _sample(_open(path, readable), readable)
+    except MemoryError:
+        _too_large(errors)
+        return None
+    except (pa.ArrowException, OSError, KeyError) as error:
         _unreadable(error, errors)
         return None
     cells = [[row.get(name) or "" for name in names] for row in sample]
@@ -86,29 +91,39 @@ def _parts(path: Path, used: list[str], errors: Findings) -> Iterator[Part]:
         if row - _FIRST_LINE != claimed:
             found = row - _FIRST_LINE
             _unreadable(f"it claims {claimed:,} rows and has {found:,}", errors)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+    except MemoryError:
+        _too_large(errors)
+    except (pa.ArrowException, OSError) as error:
         _unreadable(error, errors)
 
 
-def _is_within(path: Path, used: list[str]) -> bool:
-    """Return whether the cells unpack to what is read, and no page of the file to more than that.
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Let a block take so much more address space, and no more.
 
-    A page's size is known only when it is unpacked. The limit of the address space is what ends
-    that, so that a file of some kilobytes can't take the memory of the whole ingest.
+    A page's size is known only when it is unpacked; so a file of some kilobytes can't take the
+    memory of the whole ingest.
+
+    Raises:
+        MemoryError: it needs more.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + _UNPACKING_BYTES, hard))
     try:
-        total = 0
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _is_within(path: Path, used: list[str]) -> bool:
+    """Return whether the cells unpack to no more than is read."""
+    total = 0
+    with _bounded():
         for cells in _batches(path, used):
             total += _decoded_bytes(cells)
             if total > MAX_DECODED_BYTES:
                 return False
-    except MemoryError:
-        return False
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     return True
 
 
