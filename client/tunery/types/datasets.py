@@ -284,7 +284,8 @@ class DuplicateReport(Answer, kw_only=True, frozen=True):
 class ConflictReport(Answer, kw_only=True, frozen=True):
     """Texts that stand under several labels."""
 
-    texts: Annotated[int, about("Distinct texts.", 5, ge=0, le=MAX_INT)]
+    texts: Annotated[int, about("Distinct texts, but for case and signs.", 13, ge=0, le=MAX_INT)]
+    exact: Annotated[int, about("Those whose very text does.", 5, ge=0, le=MAX_INT)] = 0
     dropped: Annotated[int, about("Rows left out by policy.", 0, ge=0, le=MAX_INT)]
     examples: Annotated[list[RowGroup], about("The first ten.")]
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tunery_trainer.protocol.minilm import package_directory
+
 DATA = Path(__file__).parents[4] / "shared" / "data"
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason=f"{DATA} is missing: real files are not checked"
@@ -69,3 +71,20 @@ def test_banking77_loses_its_29_leaked_rows(ingest):
     assert outcome.report.rows == 13083
     assert outcome.ingested.splits["test"] == 3080
     assert len(outcome.ingested.labels) == 77
+
+
+def test_waimai_has_its_contradictions_and_is_unknown_to_minilm(ingest):
+    model = package_directory()
+    assert model is not None
+    folder = DATA / "waimai_10k"
+
+    outcome = ingest(
+        {"train": folder / "train.csv", "test": folder / "test.csv"},
+        base_model="minilm-l6",
+        tokenizer=str(model / "tokenizer.json"),
+    )
+
+    report = outcome.report
+    assert (report.conflicts.exact, report.conflicts.texts) == (5 + 2, 13)  # train and test
+    assert report.lengths.unknown_share == pytest.approx(0.661, abs=0.02)
+    assert "unknown-tokens" in outcome.warning_codes()

@@ -45,7 +45,16 @@ def settle_conflicts(table: Table, policies: Policies, notes: Notes) -> Conflict
         line = int(table.lines[groups[0][0]])
         notes.warnings.add("conflicting-duplicates", message, line=line)
     examples = [table.group(group) for group in groups[:MAX_GROUPS]]
-    return ConflictReport(texts=len(groups), dropped=dropped, examples=examples)
+    exact = sum(_differs_exactly(table, group) for group in groups)
+    return ConflictReport(texts=len(groups), exact=exact, dropped=dropped, examples=examples)
+
+
+def _differs_exactly(table: Table, group: Ints) -> bool:
+    labels: dict[int, int] = {}  # by text
+    hashes, found = table.hashes[group].tolist(), table.labels[group].tolist()
+    return any(
+        labels.setdefault(text, label) != label for text, label in zip(hashes, found, strict=True)
+    )
 
 
 def settle_duplicates(table: Table, policies: Policies, notes: Notes) -> DuplicateReport:
