@@ -176,6 +176,7 @@ def test_an_interrupted_prediction_ends_at_once() -> None:
             assert process.wait(20) == 130
         finally:
             process.kill()
+            process.wait()
             for connection in connections:
                 connection.close()
 
