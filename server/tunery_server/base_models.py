@@ -13,9 +13,7 @@ from typing import Literal
 
 from tunery.types import BaseModel
 from tunery_trainer.protocol.manifest import sha256_of
-from tunery_trainer.protocol.minilm import MINILM_SHA256, is_complete, package_directory
-
-MINILM = "minilm-l6"
+from tunery_trainer.protocol.minilm import MINILM, MINILM_SHA256, is_complete, package_directory
 
 
 class BaseModelUnusable(Exception):

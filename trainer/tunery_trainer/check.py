@@ -23,7 +23,7 @@ from tunery.types import Policies, Report, SplitSpec
 from tunery_trainer.failure import Failure
 from tunery_trainer.protocol.events import AnyEvent, Checked, Ingested, Rejected
 from tunery_trainer.protocol.leash import die_with_parent, environment_of_child
-from tunery_trainer.protocol.minilm import package_directory
+from tunery_trainer.protocol.minilm import MINILM, package_directory
 from tunery_trainer.protocol.specs import CheckRun, IngestRun
 
 _NAME = "check"  # in the place of the ids of job and dataset
@@ -113,7 +113,7 @@ def _ingest_of(spec: CheckRun, work_dir: Path) -> IngestRun:
         split=spec.split or SplitSpec(),
         policies=spec.policies or Policies(),
         memory_bytes=_MEMORY_BYTES,
-        base_model=None if model is None else "minilm-l6",
+        base_model=None if model is None else MINILM,
         tokenizer=None if model is None else str(model / "tokenizer.json"),
     )
 

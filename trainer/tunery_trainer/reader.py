@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 from tokenizers import Encoding, Tokenizer
 
 from tunery.types import SPLITS, Preview, PreviewRow, Row
@@ -22,6 +21,7 @@ from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
 from tunery_trainer.protocol.specs import ReaderRun
 from tunery_trainer.socket_server import Connection, following, serve
+from tunery_trainer.vocabulary import unknown_id_of
 
 _MAX_TOKENIZERS = 8  # 10 to 50 MB each
 _BATCH_ROWS = 8192  # read at once of a dataset that is compared
@@ -173,10 +173,7 @@ class _Cutter:
     def __init__(self, path: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
-        model = msgspec.json.decode(path.read_bytes(), type=_TokenizerFile).model
-        self._unknown_id = model.unk_id
-        if model.unk_token is not None:
-            self._unknown_id = self._tokenizer.token_to_id(model.unk_token)
+        self._unknown_id = unknown_id_of(path, self._tokenizer)
 
     def unknown_in(self, encoding: Encoding) -> int:
         return 0 if self._unknown_id is None else encoding.ids.count(self._unknown_id)
@@ -184,15 +181,6 @@ class _Cutter:
     def cut(self, texts: Sequence[str], max_length: int) -> list[Encoding]:
         self._tokenizer.enable_truncation(max_length)
         return self._tokenizer.encode_batch(list(texts))
-
-
-class _TokenizerModel(msgspec.Struct, frozen=True):
-    unk_token: str | None = None  # WordPiece, WordLevel, BPE
-    unk_id: int | None = None  # Unigram
-
-
-class _TokenizerFile(msgspec.Struct, frozen=True):
-    model: _TokenizerModel
 
 
 async def _serve(

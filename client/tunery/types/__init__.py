@@ -4,6 +4,7 @@ Depends on msgspec alone, so that the SDK, the server and the trainer can share 
 """
 
 from tunery.types.datasets import (
+    SPLIT_COLUMNS,
     SPLITS,
     Columns,
     ColumnsUsed,
@@ -136,6 +137,7 @@ __all__ = [
     "PARQUET",
     "PROBLEMS",
     "SPLITS",
+    "SPLIT_COLUMNS",
     "TERMINAL",
     "Actual",
     "BaseModel",

@@ -44,6 +44,9 @@ class SplitFiles(Request, kw_only=True, frozen=True):
     ] = None
 
 
+SPLIT_COLUMNS = ("group_by", "time_column", "column")  # of a SplitSpec, at most one
+
+
 class SplitSpec(Request, kw_only=True, frozen=True):
     """How rows of a single file are shared out: by a hash of their normalised text.
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -12,7 +12,7 @@ from litestar.response import Stream
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Dataset, DatasetSpec, FieldError, Page, Report, SplitSpec
+from tunery.types import SPLIT_COLUMNS, Dataset, DatasetSpec, FieldError, Page, Report, SplitSpec
 from tunery_server.answers import Wait, answer, from_bytes, watched
 from tunery_server.db.columns import now
 from tunery_server.db.queries import datasets, files, jobs
@@ -25,7 +25,6 @@ from tunery_server.requests import Request
 REPORT, FINDINGS = "report.json", "findings.ndjson"
 FINDINGS_TYPE = "application/x-ndjson"
 _CHUNK_BYTES = 2**18
-_ASIDES = ("group_by", "time_column", "column")
 _TOLERANCE = 1e-6  # of the sum of the shares
 
 
@@ -46,29 +45,17 @@ async def register(request: Request, data: JSONBody[DatasetSpec]) -> Response[Da
         parent = await datasets.newest(connection, request.project, folded)
         if parent is not None and parent.name != data.name:
             raise Refusal("name-taken", f"{quote(parent.name)} exists")
-        dataset_id, job_id = new_id("ds"), new_id("job")
-        dataset = await datasets.add(
+        return await to_be_made(
             connection,
-            id=dataset_id,
-            project=request.project,
+            request.project,
+            msgspec.to_builtins(data),
             name=data.name,
             name_folded=folded,
             version=parent.version + 1 if parent else 1,
             parent=parent.id if parent else None,
             task=data.task,
             spec=data,
-            job=job_id,
-            created_at=now(),
         )
-        await jobs.add(
-            connection,
-            job_id=job_id,
-            project=request.project,
-            kind="ingest",
-            spec=msgspec.to_builtins(data),
-            dataset=dataset_id,
-        )
-        return Created(content=dataset, status=202, location=f"/datasets/{dataset_id}")
 
     return await create(request, Dataset, make)
 
@@ -140,6 +127,25 @@ async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
+async def to_be_made(
+    connection: AsyncConnection, project: str, asked: dict[str, Any], **values: Any
+) -> Created[Dataset]:
+    """Store a dataset and the job that makes it; `asked` is what the job shows as its spec."""
+    dataset_id, job_id = new_id("ds"), new_id("job")
+    dataset = await datasets.add(
+        connection, id=dataset_id, project=project, job=job_id, created_at=now(), **values
+    )
+    await jobs.add(
+        connection,
+        job_id=job_id,
+        project=project,
+        kind="ingest",
+        spec=asked,
+        dataset=dataset_id,
+    )
+    return Created(content=dataset, status=202, location=f"/datasets/{dataset_id}")
+
+
 async def row_or_404(request: Request, dataset_id: str) -> Row[tuple[object, ...]]:
     """Return a dataset's row.
 
@@ -185,7 +191,7 @@ def _check_split(split: SplitSpec) -> None:
         raise Refusal("invalid-split", f"the shares sum to {total:g}")
     if min(split.train, split.test) <= 0 or split.validation < 0:
         raise Refusal("invalid-split", "train and test must have a share, and none is below 0")
-    named = [name for name in _ASIDES if getattr(split, name) is not None]
+    named = [name for name in SPLIT_COLUMNS if getattr(split, name) is not None]
     if len(named) > 1:
         raise Refusal("invalid-split", f"{named[0]} and {named[1]} exclude each other")
 

@@ -14,13 +14,12 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Dataset, FieldError, Transform, VersionSpec
-from tunery_server.db.columns import now
-from tunery_server.db.queries import datasets, jobs
+from tunery_server.db.queries import datasets
 from tunery_server.idempotency import Created, create
-from tunery_server.ids import is_id, new_id
+from tunery_server.ids import is_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
-from tunery_server.routes.datasets import unknown
+from tunery_server.routes.datasets import to_be_made, unknown
 
 
 @post("/datasets/{dataset_id:str}/versions", status_code=202, operation_id="transform_dataset")
@@ -38,13 +37,12 @@ async def transform(
         if parent.status != "ready":
             raise Refusal("dataset-not-ready", f"{dataset_id} is {parent.status}")
         _refuse(_untrue(data.transforms, parent))
-        version_id, job_id = new_id("ds"), new_id("job")
         newest = await datasets.newest(connection, request.project, parent.name_folded)
         assert newest is not None  # the parent, if no other
-        dataset = await datasets.add(
+        return await to_be_made(
             connection,
-            id=version_id,
-            project=request.project,
+            request.project,
+            {"dataset": dataset_id, **msgspec.to_builtins(data)},
             name=parent.name,
             name_folded=parent.name_folded,
             version=newest.version + 1,
@@ -54,18 +52,7 @@ async def transform(
                 parent.spec, policies=data.policies or parent.spec.policies
             ),
             transforms=data.transforms,
-            job=job_id,
-            created_at=now(),
         )
-        await jobs.add(
-            connection,
-            job_id=job_id,
-            project=request.project,
-            kind="ingest",
-            spec={"dataset": dataset_id, **msgspec.to_builtins(data)},
-            dataset=version_id,
-        )
-        return Created(content=dataset, status=202, location=f"/datasets/{version_id}")
 
     return await create(request, Dataset, make)
 

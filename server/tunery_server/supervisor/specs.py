@@ -9,16 +9,14 @@ from msgspec.structs import replace
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import SPLITS, Columns, DatasetSpec, EvaluateSpec, FinetuneSpec, Split
+from tunery.types import PARQUET, SPLITS, Columns, DatasetSpec, EvaluateSpec, FinetuneSpec, Split
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels, BaseModelUnusable
 from tunery_server.db.queries import checkpoints, datasets, files, models
 from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
+from tunery_trainer.protocol.minilm import MINILM
 from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
-
-MEASURING_MODEL = "minilm-l6"  # its tokenizer says in the report how long texts are
-_ROWS = "application/vnd.apache.parquet"  # a dataset's own files, with columns line, text, label
 
 
 class SpecImpossible(Exception):
@@ -51,7 +49,7 @@ class SpecWriter:
             raise SpecImpossible("dataset-not-found", f"{dataset.parent} was deleted")
         else:
             sources = [
-                SourceFile(path=str(parent_dir / f"{part}.parquet"), media_type=_ROWS, split=part)
+                SourceFile(path=str(parent_dir / f"{part}.parquet"), media_type=PARQUET, split=part)
                 for part in SPLITS
             ]
             columns = Columns(text="text", label="label")
@@ -67,9 +65,9 @@ class SpecWriter:
             split=split,
             policies=spec.policies,
             memory_bytes=self._settings.ingest_memory_bytes,
-            base_model=None if tokenizer is None else MEASURING_MODEL,
+            base_model=None if tokenizer is None else MINILM,
             tokenizer=tokenizer,
-            max_positions=self._base_models.max_positions(MEASURING_MODEL) or 512,
+            max_positions=self._base_models.max_positions(MINILM) or 512,
             transforms=dataset.transforms or [],
             parent_dir=None if parent_dir is None else str(parent_dir),
         )
@@ -77,7 +75,7 @@ class SpecWriter:
     def _tokenizer(self) -> str | None:
         """Return the path of the tokenizer that measures texts, where it is installed."""
         try:
-            path = self._base_models.directory(MEASURING_MODEL) / "tokenizer.json"
+            path = self._base_models.directory(MINILM) / "tokenizer.json"
         except BaseModelUnusable:
             return None
         return str(path) if path.is_file() else None

@@ -8,7 +8,6 @@ import math
 import unicodedata
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,6 +15,7 @@ from tokenizers import Tokenizer
 
 from tunery.types import LengthReport
 from tunery_trainer.ingest.findings import Notes, quote
+from tunery_trainer.vocabulary import unknown_id_of
 
 MAX_SAMPLE = 10_000  # texts; a share of 1 % is then right to 0.2 points
 _MAX_SAMPLE_CHARACTERS = 8_000_000  # half a second a million; 10,000 whole books would take hours
@@ -192,24 +192,12 @@ class _Cut:
         return round(float((self.lengths > limit).mean()), 4)
 
 
-class _TokenizerModel(msgspec.Struct, frozen=True):
-    unk_token: str | None = None  # WordPiece, WordLevel, BPE
-    unk_id: int | None = None  # Unigram
-
-
-class _TokenizerFile(msgspec.Struct, frozen=True):
-    model: _TokenizerModel
-
-
 def _cut(path: Path, texts: list[str]) -> _Cut:
     """Return the texts in tokens, whole, whatever padding and truncation the file asks for."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    model = msgspec.json.decode(path.read_bytes(), type=_TokenizerFile).model
-    unknown_id = model.unk_id
-    if model.unk_token is not None:
-        unknown_id = tokenizer.token_to_id(model.unk_token)
+    unknown_id = unknown_id_of(path, tokenizer)
     special = tokenizer.num_special_tokens_to_add(is_pair=False)
     lengths: list[int] = []
     unknown = 0

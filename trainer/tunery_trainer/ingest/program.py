@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tunery.types import SPLITS, Columns, ErrorInfo, LabelReport, Policies, Report, Split
+from tunery.types import SPLIT_COLUMNS, SPLITS, Columns, ErrorInfo, LabelReport, Policies, Report
 from tunery_trainer.ingest import personal_data
 from tunery_trainer.ingest.duplicates import (
     settle_conflicts,
@@ -37,7 +37,7 @@ from tunery_trainer.ingest.transforms import Transforms
 from tunery_trainer.ingest.units import Units, units_of
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Ingested, Interrupted, Rejected
-from tunery_trainer.protocol.specs import IngestRun
+from tunery_trainer.protocol.specs import IngestRun, SourceFile
 
 _FOLDER = "dataset"
 _SCRATCH = "scratch"  # beside the dataset: what it is made from
@@ -143,8 +143,7 @@ class _Reading:
         self._notes = notes
         self._pulse = pulse
         self._scratch = scratch
-        asides = ("group_by", "time_column", "column")
-        self._aside = next((each for each in asides if getattr(spec.split, each)), None)
+        self._aside = next((each for each in SPLIT_COLUMNS if getattr(spec.split, each)), None)
         self._column: str | None = getattr(spec.split, self._aside) if self._aside else None
         self._gatherer = Gatherer(
             scratch,
@@ -160,7 +159,7 @@ class _Reading:
         by_split = {source.split: source for source in self._spec.files}
         for split in (*SPLITS, None):
             if split in by_split:
-                content = self._read(split, wanted)
+                content = self._read(by_split[split], wanted)
                 self.files.append(content)
                 if wanted is None and content.columns is not None:
                     wanted = Columns(text=content.columns.text, label=content.columns.label)
@@ -180,8 +179,8 @@ class _Reading:
             units = replace(units, pairs=units.of_row[pairs])
         return table, units
 
-    def _read(self, split: Split | None, wanted: Columns | None) -> FileRows:
-        source = next(each for each in self._spec.files if each.split == split)
+    def _read(self, source: SourceFile, wanted: Columns | None) -> FileRows:
+        split = source.split
         stored = bool(self._spec.transforms)
         own = self._scratch / f"findings-{split or 'all'}"
         own.mkdir()

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunery.types import Columns, ColumnsUsed, Dialect, Policies
+from tunery.types import PARQUET, Columns, ColumnsUsed, Dialect, Policies
 from tunery_trainer.ingest.csv_rows import open_csv
 from tunery_trainer.ingest.encodings import refuse_foreign, report_damage, settle_encoding
 from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
@@ -34,7 +34,6 @@ _NO_LABELS = frozenset({"nan", "null", "na", "n/a", "#n/a"})  # what programs wr
 _NEWLINES: dict[str, Newline] = {"\n": "lf", "\r\n": "crlf", "\r": "cr"}
 _CSV_TYPES = {"text/csv": None, "text/tab-separated-values": "\t"}
 _JSON_TYPES = ("application/x-ndjson", "application/json")
-PARQUET_TYPE = "application/vnd.apache.parquet"
 
 
 @dataclass
@@ -84,7 +83,7 @@ class FileReader:
             self.content.columns = stored.columns
         elif path.stat().st_size == 0:
             errors.add("empty-file", "the file has no bytes")
-        elif self._media_type() == PARQUET_TYPE:
+        elif self._media_type() == PARQUET:
             opened = open_parquet(path, self._wanted, self._aside, errors)
             if opened is not None:
                 yield from self._judged(opened)

