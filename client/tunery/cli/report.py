@@ -142,8 +142,8 @@ def _examples(report: Report, translate: Translate) -> Iterator[RenderableType]:
     kinds = (
         ("repeated rows", report.duplicates.exact, report.duplicates.groups),
         ("texts under several labels", report.conflicts.texts, report.conflicts.examples),
-        ("training texts that a held-out split has", report.leakage.exact
-         + report.leakage.normalised + report.leakage.near, report.leakage.examples),
+        ("training texts that a held-out split has",
+         report.leakage.normalised + report.leakage.near, report.leakage.examples),
     )  # fmt: skip
     for head, count, groups in kinds:
         if count:

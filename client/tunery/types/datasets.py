@@ -50,8 +50,9 @@ SPLIT_COLUMNS = ("group_by", "time_column", "column")  # of a SplitSpec, at most
 class SplitSpec(Request, kw_only=True, frozen=True):
     """How rows of a single file are shared out: by a hash of their normalised text.
 
-    Rows of the parent version keep their split, and near duplicates stay together. Of group_by,
-    time_column and column at most one is given.
+    Rows of the parent version keep their split, unless `column` says another, and near duplicates
+    stay together. Of group_by, time_column and column at most one is given, and of files per split
+    only group_by.
     """
 
     train: Fraction = 0.7
@@ -296,10 +297,17 @@ class ConflictReport(Answer, kw_only=True, frozen=True):
 class LeakageReport(Answer, kw_only=True, frozen=True):
     """Training texts that a held-out split has too."""
 
-    exact: Annotated[int, about("Training rows equal to a test row.", 0, ge=0, le=MAX_INT)]
+    exact: Annotated[
+        int,
+        about(
+            "Rows of train or validation that a held-out split has exactly.", 0, ge=0, le=MAX_INT
+        ),
+    ]
     normalised: Annotated[
         int,
-        about("Test rows equal to a training row but for case and signs.", 29, ge=0, le=MAX_INT),
+        about(
+            "Held-out rows equal to a training row but for case and signs.", 29, ge=0, le=MAX_INT
+        ),
     ]
     dropped: Annotated[int, about("Training rows left out by policy.", 29, ge=0, le=MAX_INT)]
     examples: Annotated[list[RowGroup], about("The first ten, near ones too.")]
@@ -309,7 +317,10 @@ class LeakageReport(Answer, kw_only=True, frozen=True):
     ] = 0
     near: Annotated[
         int,
-        about("Test rows that are near duplicates of a training row.", 12, ge=0, le=MAX_INT),
+        about("Held-out rows that are near duplicates of a training row.", 12, ge=0, le=MAX_INT),
+    ] = 0
+    grouped: Annotated[
+        int, about("Held-out rows whose group train has, too.", 0, ge=0, le=MAX_INT)
     ] = 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunery.types import SPLITS, SplitSpec
-from tunery_trainer.ingest.near import JACCARD, _grams, _jaccard
+from tunery_trainer.ingest.near import JACCARD
 from tunery_trainer.ingest.normalise import Normaliser
 
 BANKING = Path(__file__).parents[4] / "shared" / "data" / "banking77" / "train.csv"
@@ -27,6 +27,14 @@ def written(rows):
 def sentences(count, seed):
     rng = random.Random(seed)
     return [" ".join(rng.choices(WORDS, k=14)) for _ in range(count)]
+
+
+def grams_of(text):
+    return {text[i : i + 5] for i in range(len(text) - 4)}
+
+
+def jaccard(one, other):
+    return len(one & other) / max(1, len(one | other))
 
 
 def places(outcome):
@@ -102,7 +110,7 @@ def test_real_file_grows_by_a_fifth_without_a_near_pair_across_the_wall(grown):
 def across(where):
     """Count, by comparing exactly, the near pairs that stand in different splits."""
     normaliser = Normaliser()
-    grams = {text: _grams(normaliser.fold(text).encode()) for text in where}
+    grams = {text: grams_of(normaliser.fold(text)) for text in where}
     rarest = {}
     for text in where:  # pairs that share none of the grams of a text's first tenth can't be near
         ordered = sorted(grams[text])
@@ -110,7 +118,7 @@ def across(where):
             rarest.setdefault(gram, []).append(text)
     candidates = {pair for texts in rarest.values() for pair in combinations(texts, 2)}
     apart = [pair for pair in candidates if where[pair[0]] != where[pair[1]]]
-    return sum(_jaccard(grams[left], grams[right]) >= JACCARD for left, right in apart)
+    return sum(jaccard(grams[left], grams[right]) >= JACCARD for left, right in apart)
 
 
 def test_rows_of_a_group_share_a_split(ingest):

@@ -27,7 +27,7 @@ def settle_conflicts(table: Table, policies: Policies, notes: Notes) -> Conflict
     several = several[np.argsort(ordered[starts[several]])]  # in file order
     groups = [ordered[starts[i] : ends[i]] for i in several]
     dropped = 0
-    for group in groups:
+    for group in groups if policies.conflicts != "keep" else []:
         chosen = _chosen(table.labels[group], policies)
         leaving = group[~np.isin(table.labels[group], chosen)]
         table.leave_out(leaving, "conflicting-duplicates", notes.dropped)

@@ -1,7 +1,8 @@
 """Gathering: the rows of all files, and of the parent version, become one table."""
 
 import math
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ _SPLIT_NAMES: dict[str, Split] = {
 }
 
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
 class Gatherer:
     """Takes rows part by part; what is compared later is worked out while they are at hand."""
 
@@ -39,6 +43,7 @@ class Gatherer:
         self.normaliser = Normaliser()
         self._names: dict[str, int] = {}
         self._groups: dict[str, int] = {}
+        self._time_kind: str | None = None  # of the first row; the others have the same
         self._parts: dict[str, list[npt.NDArray[Any]]] = {}
         self.count = 0
 
@@ -48,9 +53,18 @@ class Gatherer:
         """Add usable rows of a file; shapes: a table of records.SCHEMA."""
         if not rows.num_rows:
             return
-        asides, splits = self._asides(rows, split, errors, column)
+        splits = np.full(rows.num_rows, NOWHERE if split is None else SPLITS.index(split), np.int8)
+        cells = pc.fill_null(rows.column("aside"), "").to_pylist() if self._aside else []
+        if self._aside == "group_by":
+            self._parts.setdefault("groups", []).append(self._groups_of(cells))
+        elif self._aside == "time_column":
+            lines = rows.column("line").to_pylist()
+            times = self._times_of(cells, lines, errors, column)
+            self._parts.setdefault("times", []).append(times)
+        elif self._aside == "column":
+            lines = rows.column("line").to_pylist()
+            splits = _splits_of(cells, lines, errors, column)
         self._append(rows.column("line"), rows.column("text"), rows.column("label"), splits)
-        self._parts.setdefault("asides", []).append(asides)
         self.count += rows.num_rows
 
     def add_parent(self, rows: pa.Table, split: Split) -> None:
@@ -73,7 +87,8 @@ class Gatherer:
             splits=joined.get("splits", empty.astype(np.int8)),
             keys=joined.get("keys", empty.astype(np.uint64)),
             hashes=joined.get("hashes", empty.astype(np.uint64)),
-            asides=joined.get("asides") if self._aside in ("group_by", "time_column") else None,
+            groups=joined.get("groups"),
+            times=joined.get("times"),
         )
         return table, self._sketches
 
@@ -105,42 +120,58 @@ class Gatherer:
         for name, values in part.items():
             self._parts.setdefault(name, []).append(values)
 
-    def _asides(
-        self, rows: pa.Table, split: Split | None, errors: Findings, column: str | None
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int8]]:
-        place = NOWHERE if split is None else SPLITS.index(split)
-        splits = np.full(rows.num_rows, place, np.int8)
-        if self._aside is None:
-            return np.zeros(rows.num_rows, np.int8), splits
-        cells = pc.fill_null(rows.column("aside"), "").to_pylist()
-        lines = rows.column("line").to_pylist()
-        if self._aside == "group_by":
-            groups = [self._groups.setdefault(cell, len(self._groups)) for cell in cells]
-            return np.asarray(groups, np.int64), splits
-        if self._aside == "time_column":
-            times = [_seconds(cell) for cell in cells]
-            for line, cell, seconds in zip(lines, cells, times, strict=True):
-                if seconds is None:
-                    message = f"{quote(cell)} is no time"
-                    errors.add("invalid-time", message, line=line, column=column)
-            return np.asarray([each or 0.0 for each in times]), splits
+    def _groups_of(self, cells: list[str]) -> npt.NDArray[np.int64]:
+        """Return the group of each cell; an empty one is a group of its own."""
+        return np.asarray(
+            [
+                self._groups.setdefault(cell, len(self._groups)) if cell else -1 - self.count - i
+                for i, cell in enumerate(cells)
+            ],
+            np.int64,
+        )
+
+    def _times_of(
+        self, cells: list[str], lines: list[int], errors: Findings, column: str | None
+    ) -> npt.NDArray[np.float64]:
+        times = np.zeros(len(cells))
         for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
-            named = _SPLIT_NAMES.get(cell.strip().casefold())
-            if named is None:
-                message = f"{quote(cell)} is none of train, validation and test"
-                errors.add("invalid-split", message, line=line, column=column)
-            else:
-                splits[i] = SPLITS.index(named)
-        return np.zeros(rows.num_rows, np.int8), splits
+            found = _time(cell)
+            if found is None:
+                errors.add("invalid-time", f"{quote(cell)} is no time", line=line, column=column)
+                continue
+            kind, times[i] = found
+            self._time_kind = self._time_kind or kind
+            if kind != self._time_kind:
+                message = f"{quote(cell)} is a {kind}, where the first row has a {self._time_kind}"
+                errors.add("invalid-time", message, line=line, column=column)
+        return times
 
 
-def _seconds(cell: str) -> float | None:
-    """Return a time as a number that grows with it: the number it is, or seconds since 1970."""
+def _splits_of(
+    cells: list[str], lines: list[int], errors: Findings, column: str | None
+) -> npt.NDArray[np.int8]:
+    splits = np.full(len(cells), NOWHERE, np.int8)
+    for i, (line, cell) in enumerate(zip(lines, cells, strict=True)):
+        named = _SPLIT_NAMES.get(cell.strip().casefold())
+        if named is None:
+            message = f"{quote(cell)} is none of train, validation and test"
+            errors.add("invalid-split", message, line=line, column=column)
+        else:
+            splits[i] = SPLITS.index(named)
+    return splits
+
+
+def _time(cell: str) -> tuple[str, float] | None:
+    """Return what kind of time a cell holds, and it as a number that grows with it.
+
+    A date without a zone is in UTC, so that its place depends on no machine.
+    """
+    plain = cell.strip()
+    if _NUMBER.fullmatch(plain):
+        number = float(plain)
+        return ("number", number) if math.isfinite(number) else None
     try:
-        number = float(cell)
-    except ValueError:
-        try:
-            number = datetime.fromisoformat(cell.strip()).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    return number if math.isfinite(number) else None
+        moment = datetime.fromisoformat(plain)
+        return "date", moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -7,7 +7,7 @@ import numpy as np
 from tunery.types import LabelVariants, Policies
 from tunery_trainer.ingest.findings import Notes, counted, quote
 from tunery_trainer.ingest.meanings import find_variants, hidden_characters, strange_letters
-from tunery_trainer.ingest.table import Table
+from tunery_trainer.ingest.table import Ints, Table
 
 _MAX_CLASSES = 10_000
 _MANY_CLASSES = 50  # from here on, more than one class for two rows is too many
@@ -18,14 +18,17 @@ def settle_variants(
 ) -> tuple[list[LabelVariants], int]:
     """Merge the variants of one label, if that is the policy; return them, and the rows changed."""
     rows = table.rows()
-    variants = find_variants(table.counts(rows))
+    counts = table.counts(rows)
+    if len(counts) > _MAX_CLASSES:  # refused in any case
+        return [], 0
+    variants = find_variants(counts)
     places = {name: i for i, name in enumerate(table.names)}
+    first = _first_rows(table, rows)
     merged = np.arange(len(table.names))
     for each in variants:
         others = [places[spelling] for spelling in each.variants]
-        first = rows[np.isin(table.labels[rows], others)][0]
-        count = int((table.labels[rows] == places[each.canonical]).sum())
-        _report(each, count, int(table.lines[first]), policies, notes)
+        line = int(table.lines[min(first[place] for place in others)])
+        _report(each, counts[each.canonical], line, policies, notes)
         merged[others] = places[each.canonical]
     if policies.labels != "merge" or not variants:
         return variants, 0
@@ -55,6 +58,10 @@ def judge_labels(table: Table, notes: Notes) -> None:
         if odd:
             message = f"the label {quote(label)} holds {', '.join(odd)}"
             notes.warnings.add("confusable-label", message)
+
+
+def judge_held_labels(table: Table, notes: Notes) -> None:
+    """Report labels that only train has, or only what is held out, once there are splits."""
     known = table.counts(table.rows("train"))
     tested = table.counts(table.rows("test"))
     for label, count in known.items():
@@ -65,11 +72,21 @@ def judge_labels(table: Table, notes: Notes) -> None:
             notes.warnings.add("untested-label", message)
     for split in ("validation", "test"):
         held = table.rows(split)
-        for label, count in table.counts(held).items():
+        first = _first_rows(table, held)
+        counts = np.bincount(table.labels[held], minlength=len(table.names))
+        for place, row in first.items():
+            label = table.names[place]
             if label not in known:
-                lines = table.lines[held[table.labels[held] == table.names.index(label)]]
-                message = f"the label {quote(label)} of {counted(count, 'row')} is not in train"
-                errors.add("unseen-label", message, line=int(lines[0]), split=split)
+                rows = counted(int(counts[place]), "row")
+                message = f"the label {quote(label)} of {rows} is not in train"
+                line = int(table.lines[row])
+                notes.errors.add("unseen-label", message, line=line, split=split)
+
+
+def _first_rows(table: Table, rows: Ints) -> dict[int, int]:
+    """Return the first of some rows that each label has, by the label's place."""
+    places, first = np.unique(table.labels[rows], return_index=True)
+    return dict(zip(places.tolist(), rows[first].tolist(), strict=True))
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """Leakage: training texts that a held-out split has, too, which would make its figures a lie."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tunery.types import LeakageReport, Policies, RowGroup, Split
@@ -19,36 +21,75 @@ def settle_leakage(table: Table, units: Units, policies: Policies, notes: Notes)
 
     Validation rows that the test split has are dropped, too: they choose the checkpoint.
     """
-    exact = normalised = near = dropped = 0
+    exact, normalised, near, grouped = np.zeros((4, len(table.lines)), np.bool_)
     examples: list[RowGroup] = []
+    dropped = 0
     for split, guards in _GUARDED:
         rows = table.rows(split)
         held = np.concatenate([table.rows(guard) for guard in guards])
         if not len(rows) or not len(held):
             continue
-        held_units = np.unique(units.of_row[held])
-        of_rows = units.of_row[rows]
-        same = np.isin(of_rows, held_units)
-        alike = np.isin(of_rows, units.near(held_units)) & ~same
-        leaking, leaking_near = rows[same], rows[alike]
-        if not len(leaking) and not len(leaking_near):
-            continue
-        exact += int(np.isin(table.hashes[leaking], table.hashes[held]).sum())
-        shared = np.isin(units.of_row[held], of_rows[same])
-        shared_near = np.isin(units.of_row[held], units.near(np.unique(of_rows[alike]))) & ~shared
-        normalised, near = normalised + int(shared.sum()), near + int(shared_near.sum())
+        of_rows, of_held = units.of_row[rows], units.of_row[held]
+        same = np.isin(of_rows, of_held)
+        shared = np.isin(of_held, of_rows[same])
+        alike = np.isin(of_rows, units.near(np.unique(of_held))) & ~same
+        shared_near = np.isin(of_held, units.near(np.unique(of_rows[alike]))) & ~shared
+        akin = np.zeros(len(rows), np.bool_)
+        shared_groups = np.zeros(len(held), np.bool_)
+        if table.groups is not None:
+            groups, held_groups = table.groups[rows], table.groups[held]
+            akin = np.isin(groups, held_groups) & ~same & ~alike
+            shared_groups = np.isin(held_groups, groups) & ~shared & ~shared_near
+        exact[rows[same]] |= np.isin(table.hashes[rows[same]], table.hashes[held])
+        normalised[held[shared]] = near[held[shared_near]] = True
+        grouped[held[shared_groups]] = True
         room = MAX_GROUPS - len(examples)
-        examples += _examples(table, units, [*leaking[:room], *leaking_near[:room]][:room], held)
+        shown = [*rows[same][:room], *rows[alike][:room]][:room]
+        examples += _examples(table, units, shown, held)
         where = " or ".join(guard for guard in guards if len(table.rows(guard)))
-        counts = int(shared.sum()), int(shared_near.sum())
-        _report(table, split, where, leaking, leaking_near, counts, policies, notes)
-        if policies.leakage == "drop_from_train":
-            table.leave_out(leaking, "leakage", notes.dropped)
-            table.leave_out(leaking_near, "near-duplicates", notes.dropped)
-            dropped += len(leaking) + len(leaking_near)
+        for kind, leaking, count in (
+            (_SAME, rows[same], shared.sum()),
+            (_ALIKE, rows[alike], shared_near.sum()),
+            (_AKIN, rows[akin], shared_groups.sum()),
+        ):
+            if len(leaking):
+                _report(
+                    table,
+                    kind,
+                    split,
+                    f"{counted(int(count), 'row')} of {where}",
+                    leaking,
+                    policies,
+                    notes,
+                )
+                if policies.leakage == "drop_from_train":
+                    table.leave_out(leaking, kind.code, notes.dropped)
+                    dropped += len(leaking)
     return LeakageReport(
-        exact=exact, normalised=normalised, near=near, dropped=dropped, examples=examples
+        exact=int(exact.sum()),
+        normalised=int(normalised.sum()),
+        near=int(near.sum()),
+        grouped=int(grouped.sum()),
+        dropped=dropped,
+        examples=examples,
     )
+
+
+class _Kind(NamedTuple):
+    """A way in which rows leak: the code, and what is said of one row and of several."""
+
+    code: str
+    one: str
+    several: str
+
+
+_SAME = _Kind(
+    "leakage",
+    "equals {}, but for case and signs at most",
+    "equal {}, but for case and signs at most",
+)
+_ALIKE = _Kind("near-duplicates", "is a near duplicate of {}", "are near duplicates of {}")
+_AKIN = _Kind("leakage", "is of a group that {} are of", "are of groups that {} are of")
 
 
 def _examples(table: Table, units: Units, rows: list[int], held: Ints) -> list[RowGroup]:
@@ -57,38 +98,27 @@ def _examples(table: Table, units: Units, rows: list[int], held: Ints) -> list[R
     for row in rows:
         unit = units.of_row[[row]]
         alike = np.concatenate([unit, units.near(unit)])
-        partner = next(each for each in held if units.of_row[each] in alike)
-        groups.append(table.group([row, partner]))
+        partner = held[np.isin(units.of_row[held], alike)][0]
+        groups.append(table.group([row, int(partner)]))
     return groups
 
 
 def _report(
     table: Table,
+    kind: _Kind,
     split: Split,
-    where: str,
+    what: str,
     leaking: Ints,
-    leaking_near: Ints,
-    counts: tuple[int, int],
     policies: Policies,
     notes: Notes,
 ) -> None:
     if policies.leakage == "reject":
-        for code, rows in (("leakage", leaking), ("near-duplicates", leaking_near)):
-            for row in rows:
-                message = f"{quote(table.text(row))} stands in {where}, too"
-                notes.errors.add(code, message, line=int(table.lines[row]), split=split)
+        for row in leaking:
+            message = f"{quote(table.text(int(row)))} {kind.one.format(what)}"
+            notes.errors.add(kind.code, message, line=int(table.lines[row]), split=split)
         return
     drops = policies.leakage == "drop_from_train"
     done = f"left out of {split}" if drops else "kept, so figures will flatter"
-    for code, rows, count, likeness in (
-        ("leakage", leaking, counts[0], "equal {} of {}, but for case and signs at most"),
-        ("near-duplicates", leaking_near, counts[1], "are near duplicates of {} of {}"),
-    ):
-        if len(rows):
-            verb = likeness.format(counted(count, "row"), where)
-            if len(rows) == 1:
-                verb = verb.replace("equal ", "equals ", 1).replace(
-                    "are near duplicates", "is a near duplicate", 1
-                )
-            message = f"{counted(len(rows), f'{split} row')} {verb}; {done}"
-            notes.warnings.add(code, message, line=int(table.lines[rows[0]]), split=split)
+    said = (kind.one if len(leaking) == 1 else kind.several).format(what)
+    message = f"{counted(len(leaking), f'{split} row')} {said}; {done}"
+    notes.warnings.add(kind.code, message, line=int(table.lines[leaking[0]]), split=split)

@@ -70,6 +70,14 @@ def uniform(keys: Hashes) -> npt.NDArray[np.float64]:
     return (keys >> np.uint64(11)) / 2.0**53  # 53 bits, so that 1.0 is never reached
 
 
+def mixed(numbers: Hashes) -> Hashes:
+    """Return numbers that look random. Source: Steele, Lea, Flood 2014, SplitMix64."""
+    found = numbers * np.uint64(0x9E3779B97F4A7C15)
+    found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return found ^ (found >> np.uint64(31))
+
+
 def fold_label(label: str) -> str:
     """Return what spellings of one label have in common: no case, width, or outer space."""
     return fold_space(fold_width(label).casefold())

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from tunery.types import LengthReport
 from tunery_trainer.ingest.findings import Notes, quote
+from tunery_trainer.ingest.normalise import mixed
 from tunery_trainer.vocabulary import unknown_id_of
 
 MAX_SAMPLE = 10_000  # texts; a share of 1 % is then right to 0.2 points
@@ -156,7 +157,7 @@ class _Sample:
         self._below = 2**64 - 1
 
     def add(self, texts: pa.Array) -> None:
-        hashes = _mixed(np.arange(self._rows, self._rows + len(texts), dtype=np.uint64))
+        hashes = mixed(np.arange(self._rows, self._rows + len(texts), dtype=np.uint64))
         self._rows += len(texts)
         places = np.flatnonzero(hashes < np.uint64(self._below))
         chosen = texts.take(pa.array(places)).to_pylist()
@@ -207,14 +208,6 @@ def _cut(path: Path, texts: list[str]) -> _Cut:
             lengths.append(len(ids))
             unknown += 0 if unknown_id is None else ids.count(unknown_id)
     return _Cut(lengths, sum(lengths) - special * len(lengths), unknown)
-
-
-def _mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return numbers that look random. Source: Steele, Lea, Flood 2014, SplitMix64."""
-    mixed = numbers * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _bytes_of(texts: pa.Array) -> Classes:

@@ -23,13 +23,23 @@ from tunery_trainer.ingest.duplicates import (
 )
 from tunery_trainer.ingest.findings import Notes, counted, write_all
 from tunery_trainer.ingest.gather import Gatherer
-from tunery_trainer.ingest.labels import judge_labels, settle_variants, sort_labels
+from tunery_trainer.ingest.labels import (
+    judge_held_labels,
+    judge_labels,
+    settle_variants,
+    sort_labels,
+)
 from tunery_trainer.ingest.leakage import settle_leakage
-from tunery_trainer.ingest.near import near_pairs
 from tunery_trainer.ingest.profile import Profile
 from tunery_trainer.ingest.pulse import LeashReleased, Pulse
 from tunery_trainer.ingest.rows import FileReader, FileRows
-from tunery_trainer.ingest.splits import carve_validation, check_shares, share_out, split_by_time
+from tunery_trainer.ingest.splits import (
+    carve_validation,
+    check_shares,
+    report_empty,
+    share_out,
+    split_by_time,
+)
 from tunery_trainer.ingest.store import write_splits
 from tunery_trainer.ingest.stored_rows import open_stored
 from tunery_trainer.ingest.table import Table
@@ -62,7 +72,7 @@ def run(
 
 def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> Ingested | Rejected:
     notes = Notes(scratch)
-    check_shares(spec.split, notes.errors)
+    check_shares(spec.split, notes.errors, files=len(spec.files))
     reading = _Reading(spec, scratch, notes, pulse)
     table, units = reading.table()
     policies = reading.policies
@@ -73,8 +83,9 @@ def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> In
     beat()
     variants, merged = settle_variants(table, policies, notes)
     warn_if_constant(table, notes)
+    bridging = 0
     if spec.split.time_column is not None and not notes.errors.total:
-        split_by_time(table, spec.split)
+        bridging = split_by_time(table, units, spec.split, notes)
     beat()
     leakage = settle_leakage(table, units, policies, notes)
     beat()
@@ -85,9 +96,9 @@ def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> In
     judge_labels(table, notes)
     if not notes.errors.total and not table.kept.any():
         notes.errors.add("no-rows", "every row was left out", hint="See the warnings.")
-    bridging = 0
     if not notes.errors.total:
-        bridging = _split(table, units, spec, notes)
+        bridging += _split(table, units, spec, notes)
+    judge_held_labels(table, notes)
     beat()
     reading.profile.warn(notes)
     personal_data.warn(reading.personal_data, notes)
@@ -168,14 +179,14 @@ class _Reading:
             for each in SPLITS:
                 path = Path(self._spec.parent_dir, f"{each}.parquet")
                 for part in open_stored(path).parts:
+                    self._pulse.beat("reading", self._gatherer.count)
                     self._gatherer.add_parent(part.rows, each)
         table, sketches = self._gatherer.table()
         for start, end in self._garbled:
             table.kept[start:end] = False
         units = units_of(table)
         if sketches is not None:
-            pairs = sketches.candidates(units.first, self._pulse)
-            pairs = near_pairs(pairs, table.spool, self._gatherer.normaliser, self._pulse)
+            pairs = sketches.pairs(units.first, table.spool, self._gatherer.normaliser, self._pulse)
             units = replace(units, pairs=units.of_row[pairs])
         return table, units
 
@@ -214,7 +225,8 @@ class _Reading:
 def _split(table: Table, units: Units, spec: IngestRun, notes: Notes) -> int:
     """Give every row its split; return how many would have bridged two."""
     if spec.transforms:
-        return 0  # rows keep what they have
+        report_empty(table, ("train", "test"), notes)  # rows keep what they have
+        return 0
     if spec.files[0].split is None and spec.split.column is None and spec.split.time_column is None:
         return share_out(table, units, spec.split, notes)
     carve_validation(table, units, notes)

@@ -78,7 +78,7 @@ class Table:
 
     Shapes: every array (rows,). `labels` are places in `names`; `splits` places in SPLITS, or
     NOWHERE. `keys` are equal where texts are the same but for case and signs, `hashes` where they
-    are the same. `asides` are groups or times, where the spec names such a column.
+    are the same. `groups` and `times`, of the file's own rows, where the spec names such a column.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class Table:
         splits: npt.NDArray[np.int8],
         keys: Hashes,
         hashes: Hashes,
-        asides: npt.NDArray[Any] | None,
+        groups: Ints | None,
+        times: npt.NDArray[np.float64] | None,
     ) -> None:
         self.spool = spool
         self.names = names
@@ -102,7 +103,8 @@ class Table:
         self.splits = splits
         self.keys = keys
         self.hashes = hashes
-        self.asides = asides
+        self.groups = groups
+        self.times = times
         self.kept: Mask = np.arange(len(lines)) < own
 
     def rows(self, split: Split | None = None) -> Ints:

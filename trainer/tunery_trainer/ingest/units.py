@@ -7,7 +7,6 @@ group) are a cluster.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from tunery_trainer.ingest.near import Pairs
 from tunery_trainer.ingest.table import Hashes, Ints, Table
@@ -40,23 +39,23 @@ def units_of(table: Table) -> Units:
     return Units(of_row.reshape(-1), keys, first, np.empty((0, 2), np.int64))
 
 
-def clusters_of(count: int, links: Pairs) -> npt.NDArray[np.int64]:
-    """Return the cluster of each unit: the smallest unit that it is linked with, over others too.
+def clusters_of(count: int, links: Pairs) -> Ints:
+    """Return the cluster of each node: the least node that it is linked with, over others too.
 
     Shapes: links (links, 2); returns (count,).
     """
-    parents = list(range(count))
+    linked, ends = np.unique(links, return_inverse=True)
+    parents = list(range(len(linked)))
 
-    def root(unit: int) -> int:
-        while parents[unit] != unit:
-            parents[unit] = parents[parents[unit]]
-            unit = parents[unit]
-        return unit
+    def root(node: int) -> int:
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
 
-    for left, right in links.tolist():
+    for left, right in ends.reshape(-1, 2).tolist():
         first, second = root(left), root(right)
         parents[max(first, second)] = min(first, second)
-    linked = np.unique(links) if len(links) else np.empty(0, np.int64)
     clusters = np.arange(count)
-    clusters[linked] = [root(unit) for unit in linked.tolist()]
+    clusters[linked] = linked[[root(node) for node in range(len(linked))]]
     return clusters
