@@ -19,7 +19,8 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.chaos.uploads import digest_header, quantile, residue, rows, running, storm
+from tests.chaos.residue import residue, rows
+from tests.chaos.uploads import digest_header, quantile, running, storm
 from tests.e2e import bad_datasets as bad
 from tests.e2e import load
 from tests.e2e import service as e2e

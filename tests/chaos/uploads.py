@@ -7,8 +7,6 @@ service must have it, and on the disk nothing more than its rows name.
 import base64
 import contextlib
 import hashlib
-import io
-import json
 import os
 import random
 import signal
@@ -24,12 +22,9 @@ from typing import Any
 
 import httpx
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
+from tests.chaos.residue import Residue, job_folders, make_old, residue, rows
+from tests.chaos.samples import Sample, sample
 from tests.e2e import service as e2e
-from tests.e2e.bad_datasets import CSV, JSONL, PARQUET
-
-from tunery_server.artifacts import FOLDERS, GRACE
 
 API, INGEST, SERVER = KINDS = ("API worker", "ingest child", "server")
 CHILD_SECONDS = 8.0  # that a process of a kind is waited for
@@ -37,42 +32,7 @@ LIFE_SECONDS = 1.2  # of an ingest child, about: it is killed somewhere in it
 MAX_KILLS_OF_A_JOB = 2  # the third death in a row is the job's own fault, and ends it
 MAX_REFUSED_STARTS = 20
 PORTS = (20_000, 30_000)  # none that a connection gets by itself: see `sheltered`
-MIN_BYTES, MAX_BYTES = 1_000, 2_000_000
-MIN_ROWS = 60  # of fewer, validation may by chance get none, and then they are no dataset
 PIECE_BYTES = 64 << 10
-_SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
-_WORDS = [a + b for a in _SYLLABLES for b in _SYLLABLES]
-_WORDS_A_TEXT = 40
-_AGE_SECONDS = GRACE.total_seconds() * 2
-
-
-class Sample(msgspec.Struct, kw_only=True, frozen=True):
-    """A file to upload, and what its dataset shall be."""
-
-    name: str
-    media_type: str
-    content: bytes
-    sha256: str
-    rows: int
-    error: str | None  # the code of what is wrong with it
-
-
-class Residue(msgspec.Struct, kw_only=True, frozen=True):
-    """Bytes that nothing names: received in part, of jobs that have ended, of no row."""
-
-    incoming: int
-    work: int
-    unnamed: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.incoming + self.work + self.unnamed
-
-    def __str__(self) -> str:
-        return (
-            f"incoming {self.incoming:,} B, work {self.work:,} B, unnamed blobs {self.unnamed:,} B"
-        )
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -119,51 +79,6 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 def digest_header(sha256: str) -> str:
     """Return the Content-Digest of a hash in hex."""
     return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
-
-
-def sample(chance: random.Random, name: str) -> Sample:
-    """Return a file of a random size and format; one in ten can't become a dataset."""
-    size = int(MIN_BYTES * (MAX_BYTES / MIN_BYTES) ** chance.random())
-    media_type = chance.choice([CSV, JSONL, PARQUET])
-    texts: list[str] = []
-    length = 0
-    while length < size - 300 or len(texts) < MIN_ROWS:
-        words = _WORDS_A_TEXT if size > 8 * MIN_BYTES else 2
-        texts.append(" ".join(chance.choices(_WORDS, k=words)) + f" {len(texts)}")
-        length += len(texts[-1]) + 10
-    labels = ["good" if i % 2 else "bad" for i in range(len(texts))]
-    is_bad = chance.random() < 0.1
-    content, error = _written(media_type, texts, labels, is_bad=is_bad)
-    return Sample(
-        name=name,
-        media_type=media_type,
-        content=content,
-        sha256=hashlib.sha256(content).hexdigest(),
-        rows=len(texts),
-        error=error,
-    )
-
-
-def _written(
-    media_type: str, texts: list[str], labels: list[str], *, is_bad: bool
-) -> tuple[bytes, str | None]:
-    if media_type == CSV:
-        pairs = zip(texts, ["good"] * len(texts) if is_bad else labels, strict=True)
-        lines = ["text,label", *(f"{text},{label}" for text, label in pairs)]
-        return "\n".join(lines).encode() + b"\n", "single-class" if is_bad else None
-    if media_type == JSONL:
-        pairs = zip(texts, labels, strict=True)
-        lines = [json.dumps({"text": text, "label": label}) for text, label in pairs]
-        torn = lines[-1][:-3] if is_bad else lines[-1]
-        code = "malformed-json-line" if is_bad else None
-        return "\n".join([*lines[:-1], torn]).encode() + b"\n", code
-    target = io.BytesIO()
-    table = pa.table({"text": texts, "label": labels})
-    pq.write_table(table, target, compression="none", use_dictionary=False)
-    content = target.getvalue()
-    if is_bad:
-        return content[: len(content) // 2] + b"PAR1", "unreadable-parquet"
-    return content, None
 
 
 class Book:
@@ -497,48 +412,4 @@ def _audit_dataset(client: httpx.Client, dataset_id: str, sent: Sample, outcome:
 
 def _is_idle(data_dir: Path) -> bool:
     ((waiting,),) = rows(data_dir, "SELECT count(*) FROM jobs WHERE finished_at IS NULL")
-    return bool(waiting == 0 and not _job_folders(data_dir))
-
-
-def _job_folders(data_dir: Path) -> list[Path]:
-    return [path for path in (data_dir / "work").iterdir() if "job_" in path.name]
-
-
-def rows(data_dir: Path, query: str) -> list[Any]:
-    """Return the rows of a query to a service's database."""
-    address = f"file:{data_dir / 'tunery.db'}?mode=ro"
-    with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
-        return database.execute(query).fetchall()
-
-
-def residue(data_dir: Path) -> Residue:
-    """Return what stands in a data directory and is named by nothing."""
-    artifacts = data_dir / "artifacts"
-    named = {f"files/{sha256}" for (sha256,) in rows(data_dir, "SELECT sha256 FROM files")}
-    for table in ("datasets", "checkpoints", "versions"):
-        named |= {key for (key,) in rows(data_dir, f"SELECT artifact FROM {table}")}
-    entries = [entry for folder in FOLDERS for entry in (artifacts / folder).iterdir()]
-    unnamed = [each for each in entries if each.relative_to(artifacts).as_posix() not in named]
-    return Residue(
-        incoming=size_of([artifacts / ".incoming"]),
-        work=size_of(_job_folders(data_dir)),
-        unnamed=size_of(unnamed),
-    )
-
-
-def size_of(paths: Sequence[Path]) -> int:
-    """Return the bytes of files, and of what stands below directories."""
-    total = 0
-    for path in paths:
-        for each in [path, *path.rglob("*")]:
-            with contextlib.suppress(FileNotFoundError):
-                total += each.stat().st_size if each.is_file() else 0
-    return total
-
-
-def make_old(data_dir: Path) -> None:
-    """Date all artifacts back, beyond the grace that is given to what no row names."""
-    then = time.time() - _AGE_SECONDS
-    for folder in FOLDERS:
-        for entry in (data_dir / "artifacts" / folder).iterdir():
-            os.utime(entry, (then, then))
+    return bool(waiting == 0 and not job_folders(data_dir))
