@@ -13,7 +13,7 @@ Safe to share between threads; a process that forks makes its own.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from itertools import chain, islice
 from types import TracebackType
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from tunery._http import Transport
 
 CONCURRENCY = 4  # requests of one bulk prediction that are on their way at once
+_TURN_SECONDS = 0.5  # of waiting for one of them
 
 
 class Client:
@@ -277,9 +278,9 @@ class Predict:
         for part in chain(head, parts):
             waiting.append(_begun(partial(ask, part)))
             if len(waiting) >= concurrency:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _result(waiting.popleft())
 
 
 def _begun(ask: Callable[[], PredictResponse]) -> Future[PredictResponse]:
@@ -297,3 +298,11 @@ def _begun(ask: Callable[[], PredictResponse]) -> Future[PredictResponse]:
 
     threading.Thread(target=run, name="tunery-predict", daemon=True).start()
     return future
+
+
+def _result(future: Future[PredictResponse]) -> PredictResponse:
+    # In turns: a Ctrl-C that falls between Python's look for signals and its wait for a lock is
+    # heard when that wait ends.
+    while not wait([future], timeout=_TURN_SECONDS).done:
+        pass
+    return future.result()

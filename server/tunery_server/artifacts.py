@@ -18,6 +18,7 @@ from tunery_trainer.protocol import manifest
 
 GRACE = timedelta(hours=1)  # before what no row names is removed
 FOLDERS = ("files", "datasets", "checkpoints", "versions")
+_PARTIAL = ".partial"  # in the name of a copy that is being fetched
 
 
 class Artifacts:
@@ -65,6 +66,8 @@ class Artifacts:
     def _prepare(self) -> None:
         for folder in FOLDERS:
             self.readable(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+            for partial in (self._copies / folder).glob(f"*{_PARTIAL}*"):
+                _remove_local(partial)
         shutil.rmtree(self.incoming, ignore_errors=True)
         self.incoming.mkdir(parents=True, mode=0o700)
 
@@ -111,7 +114,7 @@ class Artifacts:
             return Path(self._at(key))
         copy = self._copies / key
         if not copy.exists():
-            partial = copy.with_name(new_id(f"{copy.name}.partial"))
+            partial = copy.with_name(new_id(f"{copy.name}{_PARTIAL}"))
             partial.parent.mkdir(parents=True, exist_ok=True)
             is_directory = self._system.isdir(self._at(key))
             self._system.get(self._at(key), str(partial), recursive=is_directory)
@@ -131,11 +134,7 @@ class Artifacts:
         if self._system.exists(at):
             self._system.rm(at, recursive=True)
         if not self._local:
-            copy = self._copies / key
-            if copy.is_dir():
-                shutil.rmtree(copy)
-            else:
-                copy.unlink(missing_ok=True)
+            _remove_local(self._copies / key)
 
     def _sweep(self, named: set[str]) -> int:
         removed = 0
@@ -155,3 +154,10 @@ class Artifacts:
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+def _remove_local(copy: Path) -> None:
+    if copy.is_dir():
+        shutil.rmtree(copy)
+    else:
+        copy.unlink(missing_ok=True)

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.docs.blocks import ROOT, Block, BlockFailed, Session, blocks_of, last_json, same_shape
+from tests.docs.blocks import (
+    ROOT,
+    Block,
+    BlockFailed,
+    Session,
+    blocks_of,
+    last_json,
+    same_shape,
+    write_one_layer,
+)
 
 from tunery.types import PROBLEMS
 from tunery_server.settings import read_settings
@@ -21,9 +30,14 @@ def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_one_layer(tmp_path_factory.mktemp("base") / "one-layer")
+
+
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    session = Session(tmp_path)
+def session(tmp_path: Path, base_model: Path) -> Iterator[Session]:
+    session = Session(tmp_path, base_model)
     yield session
     session.close()
 

@@ -63,6 +63,19 @@ def test_what_is_removed_is_gone_here_too(artifacts: Artifacts, tmp_path: Path) 
     assert not local.exists()
 
 
+def test_half_of_a_copy_is_gone_at_the_next_start(artifacts: Artifacts, tmp_path: Path) -> None:
+    copies = tmp_path / "scratch" / "artifacts"
+    file, folder = copies / "files/abc.partial_1", copies / "datasets/data_1.partial_1"
+    whole = copies / "files" / "abc"
+    for path in (file, folder / "train.parquet", whole):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+
+    asyncio.run(artifacts.prepare())
+
+    assert [path.exists() for path in (file, folder, whole)] == [False, False, True]
+
+
 def test_a_sweep_takes_old_remains_and_nothing_else(
     artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

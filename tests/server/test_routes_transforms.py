@@ -165,6 +165,14 @@ def test_dataset_of_another_project_is_not_found(api: Api) -> None:
             "schema-violation",
             "/transforms/0/rows/1/line",
         ),
+        *(
+            (
+                [{"op": "relabel", "rows": [{"line": 2, "label": "a", **each} for each in splits]}],
+                "schema-violation",
+                "/transforms/0/rows/1/line",
+            )
+            for splits in (({}, {"split": "train"}), ({"split": "test"}, {}))
+        ),
     ],
 )
 def test_misshapen_transforms_are_refused(

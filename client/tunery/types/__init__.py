@@ -31,6 +31,10 @@ from tunery.types.deployments import (
     Parity,
     RuntimeName,
 )
+from tunery.types.encodings import (
+    ENCODINGS,
+    encoding_of,
+)
 from tunery.types.evaluations import (
     ClassMetrics,
     Confusion,
@@ -135,6 +139,7 @@ from tunery.types.rows import (
 )
 
 __all__ = [
+    "ENCODINGS",
     "MAX_INPUTS",
     "MAX_TEXT_CHARACTERS",
     "MEDIA_TYPES",
@@ -237,4 +242,5 @@ __all__ = [
     "TransformOp",
     "TransformResult",
     "VersionSpec",
+    "encoding_of",
 ]

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
-from typing import Any, Literal
+from difflib import get_close_matches
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -12,7 +12,17 @@ from litestar.response import Stream
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import SPLIT_COLUMNS, Dataset, DatasetSpec, FieldError, Page, Report, SplitSpec
+from tunery.types import (
+    ENCODINGS,
+    SPLIT_COLUMNS,
+    Columns,
+    Dataset,
+    DatasetSpec,
+    FieldError,
+    Page,
+    Report,
+    encoding_of,
+)
 from tunery_server.answers import Wait, answer, from_bytes, watched
 from tunery_server.db.columns import now
 from tunery_server.db.queries import datasets, files, jobs
@@ -31,7 +41,8 @@ _TOLERANCE = 1e-6  # of the sum of the shares
 @post("/datasets", status_code=202, operation_id="create_dataset")
 async def register(request: Request, data: JSONBody[DatasetSpec]) -> Response[Dataset]:
     """Register a dataset; the same name again is the next version."""
-    _check_split(data.split)
+    _check_split(data)
+    _check_columns(data.columns)
     _check_encoding(data.policies.encoding)
     file_ids = _file_ids(data)
 
@@ -115,14 +126,20 @@ async def report(request: Request, dataset_id: FromPath[str]) -> Response[Report
         raise Refusal("dataset-not-ready", f"{dataset_id} is being validated by {row.job}")
     if row.artifact is None:
         raise Refusal("not-found", f"{dataset_id} has no report; see its error")
-    folder = await request.services.artifacts.fetch(row.artifact)
-    if FINDINGS_TYPE in request.headers.get("accept", ""):
-        return Stream(_chunks(folder / FINDINGS), media_type=FINDINGS_TYPE)
-    return from_bytes(await asyncio.to_thread((folder / REPORT).read_bytes), Report)
+    try:
+        folder = await request.services.artifacts.fetch(row.artifact)
+        if FINDINGS_TYPE in request.headers.get("accept", ""):
+            # Opened before the answer begins: what is deleted afterwards is still read.
+            findings = await asyncio.to_thread((folder / FINDINGS).open, "rb")
+            return Stream(_chunks(findings), media_type=FINDINGS_TYPE)
+        return from_bytes(await asyncio.to_thread((folder / REPORT).read_bytes), Report)
+    except FileNotFoundError:
+        await row_or_404(request, dataset_id)  # it may have been deleted meanwhile
+        raise
 
 
-async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
-    with await asyncio.to_thread(path.open, "rb") as file:
+async def _chunks(file: BinaryIO) -> AsyncGenerator[bytes, None]:
+    with file:
         while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
             yield chunk
 
@@ -185,7 +202,8 @@ def _file_ids(spec: DatasetSpec) -> list[str]:
     return [part for part in parts if part is not None]
 
 
-def _check_split(split: SplitSpec) -> None:
+def _check_split(spec: DatasetSpec) -> None:
+    split = spec.split
     total = split.train + split.validation + split.test
     if abs(total - 1.0) > _TOLERANCE:
         raise Refusal("invalid-split", f"the shares sum to {total:g}")
@@ -194,17 +212,26 @@ def _check_split(split: SplitSpec) -> None:
     named = [name for name in SPLIT_COLUMNS if getattr(split, name) is not None]
     if len(named) > 1:
         raise Refusal("invalid-split", f"{named[0]} and {named[1]} exclude each other")
+    if spec.files is not None and named and named != ["group_by"]:
+        message = f"{named[0]} splits a single file; with one file per split, leave it out"
+        raise Refusal("invalid-split", message)
+
+
+def _check_columns(columns: Columns | None) -> None:
+    if columns is not None and columns.text == columns.label:
+        message = f"text and label are both {quote(columns.text)}; name two columns"
+        error = FieldError(code="schema-violation", message=message, pointer="/columns")
+        raise Refusal("schema-violation", message, errors=[error])
 
 
 def _check_encoding(encoding: str) -> None:
-    if encoding == "auto":
+    if encoding == "auto" or encoding_of(encoding) is not None:
         return
-    try:
-        "".encode(encoding)
-    except LookupError:
-        message = f"{quote(encoding)} is no text encoding"
-        error = FieldError(code="schema-violation", message=message, pointer="/policies/encoding")
-        raise Refusal("schema-violation", message, errors=[error]) from None
+    message = f"{quote(encoding)} is no text encoding that is read"
+    alike = get_close_matches(encoding.lower(), sorted(ENCODINGS), n=1)
+    hint = f"Did you mean {quote(alike[0])}?" if alike else "Name one such as utf-8 or gb18030."
+    error = FieldError(code="schema-violation", message=message, pointer="/policies/encoding")
+    raise Refusal("schema-violation", message, hint=hint, errors=[error])
 
 
 HANDLERS = [register, list_all, show, remove, report]

@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Dataset, FieldError, Transform, VersionSpec
+from tunery.types import Dataset, FieldError, Split, Transform, VersionSpec
 from tunery_server.db.queries import datasets
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id
@@ -85,11 +85,15 @@ def _bad_labels(relabel: Transform, at: str) -> Iterator[FieldError]:
         if not _is_usable(label):
             message = f"{quote(label)} is blank, or holds a control character"
             yield _violation(pointer, message)
-    seen: set[tuple[str | None, int]] = set()
+    seen: dict[int, set[Split | None]] = {}
     for i, row in enumerate(relabel.rows):
-        if (row.split, row.line) in seen:
+        splits = seen.setdefault(row.line, set())
+        if row.split in splits:
             yield _violation(f"{at}/rows/{i}/line", f"line {row.line} stands here twice")
-        seen.add((row.split, row.line))
+        elif splits and None in (row.split, *splits):
+            message = f"line {row.line} stands here twice: without a split it is that of any"
+            yield _violation(f"{at}/rows/{i}/line", message)
+        splits.add(row.split)
 
 
 def _untrue(transforms: Sequence[Transform], parent: Row[Any]) -> Iterator[FieldError]:

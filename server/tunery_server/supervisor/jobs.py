@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 
-from tunery.types import PROBLEMS, ErrorInfo, EventType
+from tunery.types import PARQUET, PROBLEMS, ErrorInfo, EventType
 from tunery_server.db.columns import now
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
@@ -41,7 +41,7 @@ from tunery_trainer.protocol.events import (
     Started,
     WarningRaised,
 )
-from tunery_trainer.protocol.specs import AnyRun
+from tunery_trainer.protocol.specs import AnyRun, IngestRun
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ class JobRunner:
             work.mkdir(parents=True, mode=0o700)
             threads = int(_resolved_threads(job) or threads)
             spec = await self._spec(job, work, attempt, device=device, threads=threads)
+            attempt.parses_parquet = _parses_parquet(spec)
             spec_path = work / "spec.json"
             spec_path.write_bytes(msgspec.json.encode(spec))
             log = self._settings.log_dir / job.id / f"attempt-{job.attempt}.log"
@@ -215,6 +216,7 @@ class Attempt:
         self._columns: dict[str, Any] = {}
         self._lock = asyncio.Lock()
         self._seal = "none"
+        self.parses_parquet = False  # that a user has made
         self.stalled = False
 
     async def is_wanted(self) -> bool:
@@ -309,7 +311,7 @@ class Attempt:
                 code = "stalled" if self.stalled else "worker-lost"
                 how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
                 message = f"attempt {self._job.attempt} ended with {how}"
-                if self._job.kind == "ingest" and exit_code == -signal.SIGSEGV:
+                if self.parses_parquet and exit_code == -signal.SIGSEGV:
                     # It would again: a parser of foreign code has met bytes that were made for it.
                     await self.fail("unreadable-parquet", message, log_tail)
                     return
@@ -363,6 +365,12 @@ def error_info(code: str, message: str, log_tail: str | None) -> ErrorInfo:
     """Return an error with the hint of its code."""
     known = PROBLEMS.get(code, PROBLEMS["job-error"])
     return ErrorInfo(code=code, message=message, hint=known.hint, log_tail=log_tail)
+
+
+def _parses_parquet(spec: AnyRun) -> bool:
+    if not isinstance(spec, IngestRun) or spec.transforms:  # those act on rows that we wrote
+        return False
+    return any(file.media_type == PARQUET for file in spec.files)
 
 
 def _resolved_threads(job: Row[Any]) -> int | None:

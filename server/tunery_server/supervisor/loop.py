@@ -42,6 +42,7 @@ from tunery_server.db.queries import (
 from tunery_server.db.states import LIVE
 from tunery_server.keys import ensure_admin_key
 from tunery_server.settings import LOOPBACK, Settings
+from tunery_server.supervisor import cache
 from tunery_server.supervisor.bell import Bell, Datagrams
 from tunery_server.supervisor.child import Nursery
 from tunery_server.supervisor.deployments import Deployer
@@ -157,6 +158,7 @@ class Supervisor:
         rest = [
             self._keep(deployer.run),
             self._keep(self._run_reader),
+            self._keep(self._sweep_cache),
             self._keep(partial(self._control, runner, publisher, datagrams)),
         ]
         await self._stop.wait()
@@ -224,6 +226,13 @@ class Supervisor:
             pause = min(2 * pause, MAX_RESTART_SECONDS)
             logger.warning("the reader ended with code %d; the next in %g s", code, pause)
             await asyncio.sleep(pause)
+
+    async def _sweep_cache(self) -> None:
+        """Let the tokenised rows of deleted datasets go, first those of the last life."""
+        while True:
+            heard = self._bell.rings
+            await cache.sweep(self._database, self._settings.cache_dir)
+            await self._bell.wait(heard)
 
     async def _train_lane(self, runner: JobRunner, slot: Slot) -> None:
         """Run one fine-tune after the other on a slot."""

@@ -5,6 +5,8 @@ job. An attempt that is no longer the live one changes no row, and what it put i
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,8 @@ CANCELLED = ErrorInfo(
     code="job-error", message="the job was cancelled", hint="Register the file again."
 )
 
+Made = Ingested | Rejected | CheckpointSaved | Finetuned
+
 
 class Superseded(Exception):
     """The attempt is no longer the live one: its transaction is undone."""
@@ -59,8 +63,8 @@ class Publisher:
 
     async def dataset(self, job: Row[Any], made: Ingested, work: Path) -> None:
         """Publish a dataset: it is ready when its job has succeeded."""
-        key = await self._put(work / made.path, made.manifest_sha256, "datasets", "data")
-        async with self._database.write() as connection:
+        key = f"datasets/{new_id('data')}"
+        async with self._put(work, made, "dataset", key), self._database.write() as connection:
             moved = await jobs.move(
                 connection,
                 job.id,
@@ -85,8 +89,8 @@ class Publisher:
 
     async def rejection(self, job: Row[Any], made: Rejected, work: Path) -> None:
         """Publish the report of a file that was not acceptable."""
-        key = await self._put(work / made.path, made.manifest_sha256, "datasets", "data")
-        async with self._database.write() as connection:
+        key = f"datasets/{new_id('data')}"
+        async with self._put(work, made, "dataset", key), self._database.write() as connection:
             moved = await jobs.move(
                 connection, job.id, "failed", attempt=job.attempt, error=made.error
             )
@@ -105,10 +109,11 @@ class Publisher:
 
     async def checkpoint(self, job: Row[Any], saved: CheckpointSaved, work: Path) -> None:
         """Publish a checkpoint, then remove those that the spec does not keep."""
-        key = await self._put(work / saved.path, saved.manifest_sha256, "checkpoints", "ckpt")
-        checkpoint_id = key.partition("/")[2]
+        checkpoint_id = new_id("ckpt")
+        key = f"checkpoints/{checkpoint_id}"
+        made_at = f"checkpoints/step-{saved.step}"
         event = {"checkpoint": checkpoint_id, "step": saved.step, "best": saved.best}
-        async with self._database.write() as connection:
+        async with self._put(work, saved, made_at, key), self._database.write() as connection:
             alive = await jobs.record(
                 connection, job.id, attempt=job.attempt, events=[("checkpoint", event)]
             )
@@ -135,12 +140,12 @@ class Publisher:
     async def version(self, job: Row[Any], made: Finetuned, work: Path, seal: str) -> None:
         """Register the next version, and start what the spec says should follow."""
         spec = msgspec.convert(job.spec, FinetuneSpec)
-        key = await self._put(work / made.path, made.manifest_sha256, "versions", "ver")
+        key = f"versions/{new_id('ver')}"
         try:
-            async with self._database.write() as connection:
+            async with self._put(work, made, "version", key), self._database.write() as connection:
                 await self._register(connection, job, spec, made, key, seal)
         except Superseded:
-            await self._unless(False, key, job)
+            await self._cancel(job)
 
     async def evaluation(self, job: Row[Any], made: Evaluated) -> None:
         """Store the figures of an evaluation."""
@@ -184,11 +189,24 @@ class Publisher:
         if job.kind == "ingest":
             await datasets.settle(connection, job.dataset, status="rejected", error=error)
 
-    async def _put(self, made: Path, manifest_sha256: str, folder: str, prefix: str) -> str:
-        await asyncio.to_thread(manifest.verify, made, manifest_sha256)
-        key = f"{folder}/{new_id(prefix)}"
-        await self._artifacts.put_directory(made, key)
-        return key
+    @asynccontextmanager
+    async def _put(self, work: Path, made: Made, made_at: str, key: str) -> AsyncGenerator[None]:
+        """Put what a child made in its place; the block names it, or it is removed again."""
+        source = await asyncio.to_thread(_verified, work, made, made_at)
+        try:
+            await self._artifacts.put_directory(source, key)
+            yield
+        except Exception:
+            await self._remove_unnamed(key)
+            raise
+
+    async def _remove_unnamed(self, key: str) -> None:
+        # A commit that raised may have been one whose answer was lost: then a row names the key.
+        async with self._database.read() as connection:
+            for resource in (datasets, checkpoints, models):
+                if key in await resource.artifacts(connection):
+                    return
+        await self._artifacts.remove(key)
 
     async def _unless(self, moved: bool, key: str, job: Row[Any]) -> None:
         if not moved:
@@ -286,6 +304,19 @@ class Publisher:
             await checkpoints.remove(connection, [row.id for row in gone])
         for row in gone:
             await self._artifacts.remove(row.artifact)
+
+
+def _verified(work: Path, made: Made, made_at: str) -> Path:
+    """Return where an artifact lies; the child that says so is confined because nobody trusts it.
+
+    Raises:
+        ArtifactCorrupt: it lies elsewhere, a link leads there, or its manifest does not verify.
+    """
+    source = work.resolve() / made_at
+    if made.path != made_at or source.resolve() != source:
+        raise manifest.ArtifactCorrupt(f"{made.path[:80]!r} is not the directory {made_at!r}")
+    manifest.verify(source, made.manifest_sha256)
+    return source
 
 
 def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:

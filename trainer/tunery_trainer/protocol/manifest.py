@@ -5,6 +5,8 @@ Trainers write them, the supervisor and the engines verify them before they use 
 
 import hashlib
 import os
+from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
 import msgspec
@@ -61,7 +63,8 @@ def read(directory: Path) -> Manifest:
         ArtifactCorrupt: there is none, or it can't be read.
     """
     try:
-        return msgspec.json.decode((directory / NAME).read_bytes(), type=Manifest)
+        with _opened(directory / NAME) as file:
+            return msgspec.json.decode(file.read(), type=Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise ArtifactCorrupt(f"{NAME} can't be read: {error}") from error
 
@@ -69,17 +72,23 @@ def read(directory: Path) -> Manifest:
 def verify(directory: Path, manifest_sha256: str) -> Manifest:
     """Return the manifest after hashing it and every file that it names.
 
+    A confined child made the directory, and others than it will read it: a link would lead them
+    to what it could not read itself.
+
     Raises:
-        ArtifactCorrupt: a file is missing or differs; the message names it.
+        ArtifactCorrupt: a file is missing, differs, is not listed or is no file; the message names
+            it.
     """
     manifest = read(directory)
-    if sha256_of(directory / NAME) != manifest_sha256:
+    if _digest_of(directory / NAME) != manifest_sha256:
         raise ArtifactCorrupt(f"{NAME} is not the one that was recorded")
+    found = set(_files_below(directory))
+    for name in sorted(found - manifest.files.keys() - {NAME}):
+        raise ArtifactCorrupt(f"{name!r} is not in {NAME}")
     for name, expected in manifest.files.items():
-        path = directory / name
-        if not path.is_file():
+        if name not in found:
             raise ArtifactCorrupt(f"{name} is missing")
-        if sha256_of(path) != expected.sha256:
+        if _digest_of(directory / name) != expected.sha256:
             raise ArtifactCorrupt(f"{name} is not what the manifest says")
     return manifest
 
@@ -106,6 +115,30 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _files_below(directory: Path) -> Iterator[str]:
+    folders = [directory]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                name = Path(entry).relative_to(directory).as_posix()
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(directory / name)
+                elif entry.is_file(follow_symlinks=False):
+                    yield name
+                else:
+                    raise ArtifactCorrupt(f"{name!r} is neither a file nor a directory")
+
+
+def _digest_of(path: Path) -> str:
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(path: Path) -> BufferedReader:
+    # Neither led elsewhere by a link nor held up by a pipe that nobody writes to.
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def _sync_folders(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Datasets: versions of a name, written by the API when asked for, by the supervisor when made."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -126,6 +127,12 @@ async def may_be_read(connection: AsyncConnection, row: Row[Any]) -> bool:
 async def artifacts(connection: AsyncConnection) -> set[str]:
     """Return the artifacts of all datasets, of every project."""
     statement = select(datasets.c.artifact).where(datasets.c.artifact.is_not(None))
+    return set((await connection.execute(statement)).scalars())
+
+
+async def known(connection: AsyncConnection, ids: Iterable[str]) -> set[str]:
+    """Return those of the ids that are a dataset's, of any project."""
+    statement = select(datasets.c.id).where(datasets.c.id.in_(ids))
     return set((await connection.execute(statement)).scalars())
 
 
