@@ -33,6 +33,7 @@ from tunery.types.deployments import (
 )
 from tunery.types.encodings import (
     ENCODINGS,
+    encoding_hint,
     encoding_of,
 )
 from tunery.types.evaluations import (
@@ -242,5 +243,6 @@ __all__ = [
     "TransformOp",
     "TransformResult",
     "VersionSpec",
+    "encoding_hint",
     "encoding_of",
 ]

@@ -4,6 +4,7 @@ Leaves out what the standard library decodes to half characters, to bytes, or to
 """
 
 import codecs
+from difflib import get_close_matches
 
 # By the names that codecs.lookup gives.
 ENCODINGS = frozenset(
@@ -31,3 +32,9 @@ def encoding_of(name: str) -> str | None:
     except (LookupError, ValueError):  # ValueError: the name holds NUL, or half a character
         return None
     return found if found in ENCODINGS else None
+
+
+def encoding_hint(name: str) -> str:
+    """Return what to write for a name that no encoding has."""
+    alike = get_close_matches(name.lower(), sorted(ENCODINGS), n=1)
+    return f"Did you mean '{alike[0]}'?" if alike else "Name one such as utf-8 or gb18030."

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from difflib import get_close_matches
 from typing import Any, BinaryIO, Literal
 
 import msgspec
@@ -13,7 +12,6 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import (
-    ENCODINGS,
     SPLIT_COLUMNS,
     Columns,
     Dataset,
@@ -21,6 +19,7 @@ from tunery.types import (
     FieldError,
     Page,
     Report,
+    encoding_hint,
     encoding_of,
 )
 from tunery_server.answers import Wait, answer, from_bytes, watched
@@ -228,10 +227,8 @@ def _check_encoding(encoding: str) -> None:
     if encoding == "auto" or encoding_of(encoding) is not None:
         return
     message = f"{quote(encoding)} is no text encoding that is read"
-    alike = get_close_matches(encoding.lower(), sorted(ENCODINGS), n=1)
-    hint = f"Did you mean {quote(alike[0])}?" if alike else "Name one such as utf-8 or gb18030."
     error = FieldError(code="schema-violation", message=message, pointer="/policies/encoding")
-    raise Refusal("schema-violation", message, hint=hint, errors=[error])
+    raise Refusal("schema-violation", message, hint=encoding_hint(encoding), errors=[error])
 
 
 HANDLERS = [register, list_all, show, remove, report]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunery.types import PROBLEMS, Columns
+from tunery.types import PROBLEMS, Columns, SplitSpec
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,35 @@ def test_every_newline_ends_a_row(ingest, csv_of, newline):
     assert outcome.report.dialect.newline == names[newline]
 
 
+def test_last_line_needs_no_end_to_be_like_the_others(ingest, csv_of):
+    outcome = ingest(csv_of(60).replace("\n", "\r\n").rstrip())
+
+    assert outcome.report.dialect.newline == "crlf"
+
+
+@pytest.mark.parametrize(("blank", "lines"), [("\r\n", 2**21), (" " * 999 + "\n", 4200)])
+def test_header_may_stand_below_megabytes_of_blank_lines(ingest, csv_of, blank, lines):
+    outcome = ingest(blank * lines + csv_of(60))
+
+    assert outcome.report.rows == 60
+    assert outcome.report.blank_lines == lines
+
+
+@pytest.mark.parametrize(
+    ("label", "split"),
+    [
+        ("text", SplitSpec()),
+        ("label", SplitSpec(group_by="label")),
+        ("label", SplitSpec(group_by="text")),
+    ],
+)
+def test_column_may_be_named_twice(ingest, csv_of, label, split):
+    outcome = ingest(csv_of(60), columns=Columns(text="text", label=label), split=split)
+
+    assert outcome.report.rows == 60
+    assert outcome.report.columns.label == label
+
+
 def test_mixed_newlines_are_read_and_said(ingest):
     rows = [f"text {i},{'a' if i % 2 else 'b'}" + ("\r" if i % 3 else "\r\n") for i in range(60)]
 
@@ -121,6 +150,23 @@ def test_rows_after_an_open_quote_are_still_checked(ingest, csv_of):
     outcome = ingest(csv_of(60, '"never closed,ham', "ragged", "fine,ham", ",spam"))
 
     assert outcome.errors() == [("unbalanced-quote", 62), ("ragged-row", 63), ("empty-text", 65)]
+
+
+@pytest.mark.parametrize("other", ["", 'a "b",ham'])  # on the fast way, and on the careful one
+def test_cell_in_quotes_is_measured_to_its_end(ingest, csv_of, other):
+    large = "\n".join(["x" * 600_000] * 3)
+    rows = [f'"{large}",ham', f'"{"x" * 999_999}","ha\nm"', other]
+
+    outcome = ingest(csv_of(60, *rows), policies={"near_duplicates": "skip"})
+
+    assert outcome.errors() == [("cell-too-large", 62), ("invalid-label", 65)]
+
+
+def test_quote_that_is_not_closed_for_long_is_said_to_be_just_that(ingest, csv_of):
+    outcome = ingest(csv_of(60, '"opened,ham', *["x" * 999] * 5000, '",ham', 'a "b",ham'))
+
+    assert outcome.report.errors[0].line == 62
+    assert "not closed within 4,000,000 characters" in outcome.report.errors[0].message
 
 
 def test_row_with_two_faults_is_reported_twice(ingest, csv_of):

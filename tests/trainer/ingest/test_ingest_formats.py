@@ -1,90 +1,15 @@
-"""What else than CSV and JSONL is read: Parquet, a JSON array, declared and guessed encodings."""
+"""What else than CSV and JSONL is read: a JSON array, declared and guessed encodings."""
 
 import json
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from tunery.types import Columns
-
-JSON, PARQUET = "application/json", "application/vnd.apache.parquet"
+JSON = "application/json"
 TEXTS = [f"text number {i}" for i in range(60)]
 LABELS = ["ab"[i % 2] for i in range(60)]
 CHINESE = "".join(
     f"这家店的味道很好，下次还来{i},{'好评' if i % 2 else '差评'}\n" for i in range(60)
 )
-
-
-@pytest.fixture
-def parquet(tmp_path):
-    """Write a Parquet file of columns."""
-
-    def parquet(**columns):
-        path = tmp_path / "rows.parquet"
-        pq.write_table(pa.table(columns), path)
-        return path
-
-    return parquet
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())],
-)
-def test_parquet_text_is_read_whatever_its_string_type(ingest, parquet, kind):
-    texts = (
-        pa.array(TEXTS).cast(kind) if not pa.types.is_string_view(kind) else pa.array(TEXTS, kind)
-    )
-
-    outcome = ingest(parquet(text=texts, label=LABELS), media_type=PARQUET)
-
-    assert outcome.ingested.labels == ["a", "b"]
-    assert outcome.rows()[0] == {"line": 1, "text": "text number 0", "label": "a"}
-    assert outcome.report.dialect.format == "parquet"
-
-
-def test_parquet_label_may_be_an_integer(ingest, parquet):
-    outcome = ingest(parquet(text=TEXTS, label=[i % 3 for i in range(60)]), media_type=PARQUET)
-
-    assert outcome.ingested.labels == ["0", "1", "2"]
-
-
-def test_parquet_null_is_a_missing_cell(ingest, parquet):
-    file = parquet(text=[None, *TEXTS[1:]], label=[*LABELS[:-1], None])
-
-    outcome = ingest(file, media_type=PARQUET)
-
-    assert outcome.errors() == [("empty-text", 1), ("null-label", 60)]
-
-
-@pytest.mark.parametrize(
-    "texts", [[[text] for text in TEXTS], [{"x": text} for text in TEXTS], [b"x"] * 60]
-)
-def test_parquet_column_that_holds_no_text_is_refused(ingest, parquet, texts):
-    columns = Columns(text="text", label="label")
-
-    outcome = ingest(parquet(text=texts, label=LABELS), media_type=PARQUET, columns=columns)
-
-    assert [code for code, _ in outcome.errors()] == ["unsupported-column-type"]
-
-
-@pytest.mark.parametrize("size", [4, 100, 1000])
-def test_parquet_that_is_cut_off_is_unreadable(ingest, parquet, size):
-    whole = parquet(text=TEXTS, label=LABELS).read_bytes()
-
-    outcome = ingest(whole[:size], media_type=PARQUET)
-
-    assert [code for code, _ in outcome.errors()] == ["unreadable-parquet"]
-
-
-def test_parquet_of_few_bytes_that_unpacks_to_gigabytes_is_refused(ingest, parquet):
-    many = pa.DictionaryArray.from_arrays(pa.array([0] * 60_000, pa.int32()), ["x" * 90_000])
-    labels = pa.array([f"{i % 2}" for i in range(60_000)])
-
-    outcome = ingest(parquet(text=many, label=labels), media_type=PARQUET)
-
-    assert [code for code, _ in outcome.errors()] == ["decoded-too-large"]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -105,14 +30,58 @@ def test_array_of_objects_is_read_with_the_line_of_each(ingest, indent):
         (', {"text": }]', "malformed-json-line"),
         (", 3]", "not-an-object"),
         (', {"text": "x", "text": "y"}]', "duplicate-key"),
+        (', {"\\ud800": 1}]', "invalid-unicode"),
+        ('{"text": "no comma", "label": "a"}]', "malformed-json-line"),
+        (",]", "malformed-json-line"),
+        ("] [1]", "malformed-json-line"),
+        ("] }{", "malformed-json-line"),
     ],
 )
 def test_broken_array_is_said_with_its_line(ingest, tail, code):
     objects = [json.dumps({"text": t, "label": n}) for t, n in zip(TEXTS, LABELS, strict=True)]
 
-    outcome = ingest("[" + ",\n".join(objects) + tail, media_type=JSON)
+    for newline in ("\n", "\r", "\r\n"):
+        outcome = ingest("[" + f",{newline}".join(objects) + tail, media_type=JSON)
 
-    assert outcome.errors() == [(code, 60)]
+        assert outcome.errors() == [(code, 60)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_array_may_have_a_byte_order_mark(ingest, encoding):
+    objects = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
+
+    outcome = ingest(json.dumps(objects).encode(encoding), media_type=JSON)
+
+    assert outcome.report.accepted == 60
+
+
+def test_array_on_one_line_may_be_of_any_length(ingest):
+    objects = [
+        {"text": f"{i} {'x' * 500_000}", "label": label} for i, label in enumerate(LABELS[:30])
+    ]
+
+    outcome = ingest(json.dumps(objects), media_type=JSON, policies={"near_duplicates": "skip"})
+
+    assert outcome.report.accepted == 30
+
+
+@pytest.mark.parametrize("content", ["[]", " [\n\n] \n"])
+def test_empty_array_is_said_to_be_empty(ingest, content):
+    outcome = ingest(content, media_type=JSON)
+
+    assert [(found.code, found.message) for found in outcome.report.errors] == [
+        ("no-rows", "the array is empty")
+    ]
+
+
+def test_broken_byte_in_an_array_is_reported_once(ingest):
+    objects = [json.dumps({"text": t, "label": n}) for t, n in zip(TEXTS, LABELS, strict=True)]
+    objects[30] = '{"text": "caf\u00e9", "label": "a"}'
+    content = ("[" + ",\n".join(objects) + "]").encode().replace(b"\xc3\xa9", b"\xe9")
+
+    outcome = ingest(content, media_type=JSON)
+
+    assert outcome.errors() == [("invalid-utf8", 31)]
 
 
 @pytest.mark.parametrize("policy", ["gb18030", "GB18030", "auto"])

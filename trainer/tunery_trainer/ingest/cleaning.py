@@ -70,6 +70,7 @@ class _Page(HTMLParser):
         self._parts: list[str] = []
         self._silent = False
         self._marked_up = False
+        self._unended = False  # a comment; then so are all behind it
 
     def text(self) -> str:
         joined = "".join(self._parts)
@@ -98,6 +99,12 @@ class _Page(HTMLParser):
 
     def handle_pi(self, data: str) -> None:
         self._marked_up = True
+
+    def parse_comment(self, i: int, report: bool = True) -> int:
+        """Find the end of a comment; where one has none, don't search the rest for each other."""
+        end = -1 if self._unended else super().parse_comment(i, report)
+        self._unended = end < 0
+        return end
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:
         """Take `<![…>` for a comment, as browsers do: the library's own way can fail."""

@@ -15,6 +15,7 @@ from tunery_trainer.ingest.normalise import fold_label
 SAMPLE_ROWS = 1000
 MAX_COLUMNS = 1000
 _MAX_LISTED = 50
+_LOOKED_AT = 1000  # characters of a cell
 _TEXT_NAMES = (
     "text", "sentence", "content", "review", "utterance", "query", "question", "message",
     "comment", "body", "document", "title", "文本", "评论", "内容", "句子", "正文", "问题", "话语",
@@ -40,10 +41,13 @@ def choose(
     wanted: Columns | None,
     aside: str | None,
     errors: Findings,
+    *,
+    may_lack_header: bool = False,
 ) -> Chosen | None:
     """Return the columns to read, or report why there are none.
 
-    `aside` is another column that must be there. A file without a header has column_1, column_2, …
+    `aside` is another column that must be there. Where the first line may be a row, too, names that
+    look like one give way to column_1, column_2, …
     Shapes: names (columns); sample (rows, columns), of which ragged rows are left out.
     """
     if len(names) > MAX_COLUMNS:
@@ -59,11 +63,11 @@ def choose(
     numbered = [f"column_{i}" for i in range(1, len(names) + 1)]
     if wanted is not None:
         asked = {wanted.text, wanted.label}
-        header = bool(asked & set(names)) or not asked <= set(numbered)
+        header = not may_lack_header or bool(asked & set(names)) or not asked <= set(numbered)
         names = names if header else numbered
         used = _named(names, wanted, errors)
     else:
-        found = _guessed(names, sample, errors)
+        found = _guessed(names, sample, errors, may_lack_header=may_lack_header)
         header = found is None or found.header
         names = names if header else numbered
         used = None if found is None else found.used
@@ -92,7 +96,11 @@ def _has(names: Sequence[str], name: str, errors: Findings) -> bool:
 
 
 def _guessed(
-    names: Sequence[str], sample: Sequence[Sequence[str]], errors: Findings
+    names: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    errors: Findings,
+    *,
+    may_lack_header: bool,
 ) -> Chosen | None:
     values = {
         name: [row[i] for row in sample if len(row) == len(names)]
@@ -118,7 +126,7 @@ def _guessed(
         message = f"no column looks like the {which}; {_listed(names)}"
         errors.add("missing-column", message, line=1)
         return None
-    header = not (by_content and label in values[label])
+    header = not (may_lack_header and by_content and label in values[label])
     shown = names if header else [f"column_{i}" for i in range(1, len(names) + 1)]
     text, label = shown[names.index(text)], shown[names.index(label)]
     return Chosen(shown, ColumnsUsed(text=text, label=label, inferred=True), header)
@@ -130,12 +138,13 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
 
 
 def _wordiness(values: Sequence[str]) -> float:
-    """Return how much a column reads like texts: long, and seldom the same."""
-    return fmean(map(len, values)) * len(set(values)) / len(values) if values else 0.0
+    """Return how much a column reads like texts: of many letters, and seldom the same."""
+    letters = [sum(map(str.isalpha, value[:_LOOKED_AT])) for value in values]
+    return fmean(letters) * len(set(values)) / len(values) if values else 0.0
 
 
 def _is_label(values: Sequence[str]) -> bool:
-    return len(set(values)) <= max(2, len(values) / 2)
+    return any(values) and len(set(values)) <= max(2, len(values) / 2)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ is parsed by Arrow, its line numbers counted with numpy; `read_block` refuses an
 asked takes the careful way of `csv_rows` for it. Both ways give the same rows.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -67,8 +68,8 @@ def blocks(file: BinaryIO) -> Iterator[Block]:
 
 def read_block(data: bytes, layout: Layout, *, lines_before: int) -> Passed | None:
     """Return the rows of a block, a header among them; null where it needs the careful way."""
-    if b"\0" in data:
-        return None
+    if b"\0" in data or data.startswith(BOM_UTF8) or not _is_utf8(data):
+        return None  # Arrow would take the mark for the file's, and looks only into some columns
     ended = data if data.endswith(b"\n") else data + b"\n"
     signs = np.frombuffer(ended, np.uint8)
     newlines = np.flatnonzero(signs == _NEWLINE)
@@ -86,6 +87,8 @@ def read_block(data: bytes, layout: Layout, *, lines_before: int) -> Passed | No
         return None
     first_lines = 1 + lines_before + np.searchsorted(newlines, starts[filled])
     before = signs[np.maximum(ends[filled] - 1, 0)] == _RETURN
+    if ended is not data:
+        before = before[:-1]  # the last line has no end of its own
     kinds = {"\r\n": bool(before.any()), "\n": not before.all()}
     return Passed(
         rows=rows.set_column(0, SCHEMA.field("line"), pa.array(first_lines, pa.int64())),
@@ -100,6 +103,16 @@ def has_sound_quotes(data: bytes, delimiter: str) -> bool:
     """Return whether each quote opens a cell, closes one, or is half of a doubled one."""
     signs = np.frombuffer(data + b"\n", np.uint8)
     return _are_in_place(signs, np.flatnonzero(signs == _QUOTE), delimiter)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _last_end(data: bytes) -> int:
@@ -130,7 +143,8 @@ def _are_in_place(signs: npt.NDArray[np.uint8], quotes: Places, delimiter: str) 
 
 def _parse(data: bytes, layout: Layout, *, has_quotes: bool) -> pa.Table | None:
     names = [str(i) for i in range(layout.columns)]
-    wanted = [str(i) for i in (layout.text, layout.label, layout.aside) if i >= 0]
+    places = dict.fromkeys((layout.text, layout.label, layout.aside))
+    wanted = [str(i) for i in places if i >= 0]
     try:
         found = csv.read_csv(
             pa.BufferReader(data),
@@ -149,7 +163,7 @@ def _parse(data: bytes, layout: Layout, *, has_quotes: bool) -> pa.Table | None:
             ),
         )
     except pa.ArrowInvalid:
-        return None  # a ragged row, or bytes that are not UTF-8
+        return None  # a ragged row
     nothing = pa.nulls(found.num_rows, pa.string())
     aside = nothing if layout.aside < 0 else found.column(str(layout.aside))
     columns = [
@@ -163,4 +177,5 @@ def _parse(data: bytes, layout: Layout, *, has_quotes: bool) -> pa.Table | None:
 
 
 def _foreign_lines(signs: npt.NDArray[np.uint8], newlines: Places) -> int:
-    return len(np.unique(np.searchsorted(newlines, np.flatnonzero(signs >= 0x80))))
+    starts = np.concatenate(([0], newlines[:-1] + 1))
+    return int(np.count_nonzero(np.maximum.reduceat(signs, starts) >= 0x80))

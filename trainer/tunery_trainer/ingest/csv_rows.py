@@ -6,7 +6,8 @@ its limit in a global. This reader takes the common line, one without a quote, b
 Source: RFC 4180; a quote inside an unquoted cell is text, as spreadsheets have it.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 
 from tunery.types import Columns
 from tunery_trainer.ingest.columns import SAMPLE_ROWS, choose
@@ -14,7 +15,6 @@ from tunery_trainer.ingest.csv_blocks import Layout, blocks, has_sound_quotes, r
 from tunery_trainer.ingest.findings import Findings, counted
 from tunery_trainer.ingest.lines import Lines, TextFile
 from tunery_trainer.ingest.records import (
-    MAX_CELL,
     Opened,
     Part,
     Record,
@@ -27,6 +27,7 @@ from tunery_trainer.ingest.records import (
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 100
 _ENDS = "\r\n"
+_MAX_QUOTED = 4_000_000  # characters of a cell that are searched for its closing quote
 
 Cells = tuple[int, list[str]]  # line where the row starts, cells
 
@@ -48,17 +49,20 @@ def open_csv(
     delimiter: str | None = None,
 ) -> Opened | None:
     """Return the table below the header; null when there is no usable header, which is reported."""
-    lines = Lines(file.look())
     broken = Findings()  # reported again, and kept, when the rows are read
-    delimiter = delimiter or _sniff(lines, wanted)
-    rows = read_cells(lines, delimiter, broken, Seen())
-    first = next(rows, None)
+    with file.look():
+        lines = Lines(file.rest())
+        delimiter = delimiter or _sniff(lines, wanted)
+        rows = read_cells(lines, delimiter, broken, Seen())
+        first = next(rows, None)
+        sample = take_sample(rows, SAMPLE_ROWS, lambda row: sum(map(len, row[1])) if row else 0)
     if first is None:
         errors.take(broken)
         return None
-    sample = take_sample(rows, SAMPLE_ROWS, lambda row: sum(map(len, row[1])) if row else 0)
+    if not all(map(is_whole, first[1])):
+        return None  # escaped bytes, which are reported with the file
     cells = [row[1] for row in sample if row is not None]
-    chosen = choose(first[1], cells, wanted, aside, errors)
+    chosen = choose(first[1], cells, wanted, aside, errors, may_lack_header=True)
     if chosen is None:
         return None
     names, used, header = chosen
@@ -69,7 +73,6 @@ def open_csv(
         label=names.index(used.label),
         aside=-1 if aside is None else names.index(aside),
     )
-    rows.close()
     seen = Seen()
     parts = _parts(file, layout, errors, seen, header=header)
     return Opened(used, parts, "csv", delimiter, header, seen)
@@ -79,13 +82,13 @@ def _parts(
     file: TextFile, layout: Layout, errors: Findings, seen: Seen, *, header: bool
 ) -> Iterator[Part]:
     """Yield the rows, block by block on the fast way, and on the careful one where that fails."""
-    file.rewind()
-    skip = header
+    skip = header  # until a row has come
 
     def careful(source: Iterator[str]) -> Iterator[Part]:
+        nonlocal skip
         rows = read_cells(Lines(source, file.lines), layout.delimiter, errors, seen)
         if skip:
-            next(rows, None)
+            skip = not list(islice(rows, 1))
         return parts_of(_record(row, layout, errors) for row in rows)
 
     if file.encoding != "utf-8":
@@ -103,12 +106,12 @@ def _parts(
                 seen.newlines |= passed.newlines
                 seen.blank_lines += passed.blank_lines
                 yield Part(passed.rows.slice(1) if skip else passed.rows)
+                skip = skip and not passed.rows.num_rows
             elif block.whole and has_sound_quotes(block.data, layout.delimiter):
                 yield from careful(file.of_block(block.data))
             else:
                 yield from careful(file.rest())
                 return
-            skip = False
 
 
 def _record(row: Cells | None, layout: Layout, errors: Findings) -> Record | None:
@@ -122,15 +125,12 @@ def _record(row: Cells | None, layout: Layout, errors: Findings) -> Record | Non
         )
         return None
     aside = None if layout.aside < 0 else cells[layout.aside]
-    text, label = cells[layout.text], cells[layout.label]
-    if not (is_whole(text) and is_whole(label) and is_whole(aside)):
-        return None  # escaped bytes, which are reported with the file
-    return Record(line, text, label, aside)
+    return Record(line, cells[layout.text], cells[layout.label], aside)
 
 
 def read_cells(
     lines: Lines, delimiter: str, errors: Findings, seen: Seen
-) -> Generator[Cells | None]:
+) -> Iterator[Cells | None]:
     """Yield the rows; null for one whose quotes are broken, after reporting it.
 
     Behind such a row it goes on at the line after the opening quote. That stays linear: a line
@@ -187,11 +187,13 @@ def _quoted_cell(text: str, start: int, lines: Lines, delimiter: str) -> tuple[s
         end = text.find('"', position)
         if end < 0:
             pieces.append(text[position:])
-            size += len(text)
-            follower = next(lines, None) if size <= MAX_CELL else None
+            size += len(text) - position
+            follower = next(lines, None) if size <= _MAX_QUOTED else None
             if follower is None:
+                within = f"not closed within {_MAX_QUOTED:,} characters"
+                closed = within if size > _MAX_QUOTED else "never closed"
                 lines.give_back(taken)
-                raise _QuoteBroken(opening, _unclosed(size, taken))
+                raise _QuoteBroken(opening, f"a quote is opened and {closed}")
             taken.append(follower)
             text, position = follower, 0
         elif text.startswith('"', end + 1):
@@ -205,12 +207,6 @@ def _quoted_cell(text: str, start: int, lines: Lines, delimiter: str) -> tuple[s
                 message = f"the quote that opens here is closed{where} in the middle of a cell"
                 raise _QuoteBroken(opening, message)
             return "".join(pieces), text, end + 1
-
-
-def _unclosed(size: int, taken: Sequence[str]) -> str:
-    if size > MAX_CELL and taken:
-        return f"a quote is opened and not closed within {MAX_CELL:,} characters"
-    return "a quote is opened and never closed"
 
 
 def _sniff(lines: Lines, wanted: Columns | None) -> str:

@@ -8,6 +8,7 @@ import codecs
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tunery.types import encoding_of
 from tunery_trainer.ingest.findings import Findings, quote
 from tunery_trainer.ingest.lines import Damage, TextFile
 
@@ -29,25 +30,20 @@ _SAVE = "save it as UTF-8."
 _WHOLE_FILE_SHARE = 0.1  # with more wrong lines than this, it is the file that is wrong
 
 
-def settle_encoding(path: Path, policy: str) -> str:
+def settle_encoding(path: Path, policy: str, beat: Callable[[], None] = lambda: None) -> str | None:
     """Return the encoding to read a file with: what the policy names, or for `auto` the likely one.
 
-    A byte order mark goes before either.
+    Null where the policy names none. A byte order mark goes before either. `beat` is called while
+    the file is looked through.
     """
     if policy != "auto":
         return _canonical(policy)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    strange: list[bytes] = []
-    with path.open("rb") as file:
-        try:
-            while chunk := file.read(_CHUNK_BYTES):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            file.seek(0)
-            sample = file.read(_CHUNK_BYTES).splitlines()
-            strange = [line for line in sample if not line.isascii()][:_SAMPLE_LINES]
-    name, _ = guess(strange)
+    if _is_utf8(path):
+        return "utf-8"
+    file = TextFile(path, Findings(), "utf-8", beat)
+    for _ in file.pieces():
+        pass
+    name, _ = _likely(file)
     return name or "utf-8"  # which then says where it isn't
 
 
@@ -77,8 +73,8 @@ def report_damage(file: TextFile, errors: Findings, *, header: bool) -> bool:
     if not file.damage:
         return False
     first = file.damage[0]
-    name, sample = guess([damage.data for damage in file.damage[:_SAMPLE_LINES]])
-    if name is None or file.foreign > file.damaged:  # then it is UTF-8 with a few broken bytes
+    name, sample = _likely(file)
+    if name is None:
         hint = "Save the file as UTF-8, or remove these bytes."
     else:
         shown = quote(sample.strip())
@@ -90,9 +86,8 @@ def report_damage(file: TextFile, errors: Findings, *, header: bool) -> bool:
         message = f"{file.damaged:,} of {file.lines:,} lines are not UTF-8, first {_place(first)}"
         errors.add("invalid-utf8", message, hint=hint, line=first.line)
         return True
-    for damage in file.damage:
+    for damage in file.all_damage():
         errors.add("invalid-utf8", f"{_place(damage)} is not UTF-8", hint=hint, line=damage.line)
-    errors.total += file.damaged - len(file.damage)
     return header
 
 
@@ -100,11 +95,13 @@ def guess(lines: Sequence[bytes]) -> tuple[str | None, str]:
     """Return the likely encoding of lines, and the first of them decoded; (None, "") if unsure.
 
     An encoding is likely when all lines decode and most of what is not ASCII then is a character
-    that its language often uses; a wrong decoding gives rare characters.
+    that its language often uses; a wrong decoding gives rare characters. A line may be cut off
+    within a character.
     """
     for name, is_common in _GUESSES:
+        decoder = codecs.getincrementaldecoder(name)
         try:
-            texts = [line.decode(name) for line in lines]
+            texts = [decoder().decode(line) for line in lines]
         except UnicodeDecodeError:
             continue
         signs = [character for text in texts for character in text if not character.isascii()]
@@ -113,10 +110,32 @@ def guess(lines: Sequence[bytes]) -> tuple[str | None, str]:
     return None, ""
 
 
-def _canonical(name: str) -> str:
+def _canonical(name: str) -> str | None:
+    encoding = encoding_of(name)
     # Only "utf-8", spelled so, is read with the place of each wrong byte.
-    codec = codecs.lookup(name).name
-    return "utf-8" if codec in ("utf-8", "utf-8-sig", "ascii") else codec
+    return "utf-8" if encoding in ("utf-8-sig", "ascii") else encoding
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while chunk := file.read(_CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _likely(file: TextFile) -> tuple[str | None, str]:
+    """Return what `guess` says of a file that has been read as UTF-8.
+
+    Where more of it is UTF-8 than isn't, it is just that, with a few broken bytes.
+    """
+    if file.foreign > file.damaged:
+        return None, ""
+    return guess([damage.excerpt for damage in file.damage[:_SAMPLE_LINES]])
 
 
 def _is_kana(character: str) -> bool:
@@ -157,5 +176,4 @@ _GUESSES: tuple[tuple[str, Callable[[str], bool]], ...] = (
 
 
 def _place(damage: Damage) -> str:
-    byte = damage.data[damage.start]
-    return f"byte 0x{byte:02x} at offset {damage.offset:,}"
+    return f"byte 0x{damage.byte:02x} at offset {damage.offset:,}"

@@ -5,27 +5,42 @@ Uses the standard decoder, since msgspec keeps the last of two equal keys withou
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from tunery.types import Columns, ColumnsUsed
 from tunery_trainer.ingest.columns import MAX_COLUMNS, SAMPLE_ROWS, choose
 from tunery_trainer.ingest.findings import Findings, quote
 from tunery_trainer.ingest.lines import MAX_LINE, Lines, TextFile
-from tunery_trainer.ingest.records import Opened, Record, Seen, is_whole, parts_of, take_sample
+from tunery_trainer.ingest.records import (
+    Format,
+    Opened,
+    Record,
+    Seen,
+    is_whole,
+    parts_of,
+    take_sample,
+)
 
 _ARRAY_PIECE = 2**16  # characters
+_SIGN = re.compile(r"\S")
 
 Object = tuple[int, dict[str, Any]]  # line, decoded object
+Value = TypeVar("Value")
 
 
 class _Literal(str):
     """A JSON number, as it is written."""
 
 
-class _KeyRepeated(Exception):
-    """An object has a key twice."""
+class _Fault(Exception):
+    """What is read can't be decoded; `code` is that of the finding."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def open_jsonl(
@@ -35,28 +50,42 @@ def open_jsonl(
 
     A file that is one array of objects is read like one that has an object on each line.
     """
-    array = file.head[file.start :].lstrip().startswith(b"[")
-    read = _read_array if array else _read_objects
-    sample = take_sample(
-        read(file.look(), Findings(), Seen()), SAMPLE_ROWS, lambda each: len(str(each))
-    )
+    with file.look():
+        array = next(filter(str.strip, file.pieces()), "").lstrip().startswith("[")
+
+    def read(errors: Findings, seen: Seen) -> Iterator[Object | None]:
+        if array:
+            return _read_array(file.pieces(), errors, seen)
+        return _read_objects(file.rest(), errors, seen)
+
+    with file.look():
+        sample = take_sample(read(Findings(), Seen()), SAMPLE_ROWS, lambda each: len(str(each)))
     whole = [each[1] for each in sample if each is not None]
     seen = Seen()
-    file.rewind()
-    objects = read(file.rest(), errors, seen)
-    if not whole:
-        for _ in objects:
-            pass  # every line is broken so far: report the rest of them, too
-        return None
+    objects = read(errors, seen)
+    kind: Format = "json" if array else "jsonl"
+    if not whole:  # the rest is read only to report what is broken
+        return Opened(None, parts_of(None for _ in objects), kind, seen=seen)
     names = list(dict.fromkeys(name for each in whole for name in each))
     few = len(names) <= MAX_COLUMNS  # else it is refused, and the cells would be too many
-    cells = [[_shown(each.get(name)) for name in names] for each in whole if few]
+    cells = [[_written(each.get(name)) or "" for name in names] for each in whole if few]
     chosen = choose(names, cells, wanted, aside, errors)
     if chosen is None:
         return None
     used = chosen.used
+
+    def report_half(record: Record) -> None:
+        for name, cell in (
+            (used.text, record.text),
+            (used.label, record.label),
+            (aside, record.aside),
+        ):
+            if cell is not None and not is_whole(cell):
+                message = f"{quote(cell)} holds half a surrogate pair"
+                errors.add("invalid-unicode", message, line=record.line, column=name)
+
     records = (None if each is None else _record(each, used, aside, errors) for each in objects)
-    return Opened(used, parts_of(records), "json" if array else "jsonl", seen=seen)
+    return Opened(used, parts_of(records, report_half), kind, seen=seen)
 
 
 def _read_objects(source: Iterator[str], errors: Findings, seen: Seen) -> Iterator[Object | None]:
@@ -71,41 +100,44 @@ def _read_objects(source: Iterator[str], errors: Findings, seen: Seen) -> Iterat
         if not is_whole(text):
             yield None  # not UTF-8, which is reported with the file
             continue
-        value = _decode(decoder, body, lines.number, errors)
-        yield None if value is None else (lines.number, value)
+        try:
+            value = _decoded(decoder.decode, body)
+        except _Fault as fault:
+            errors.add(fault.code, f"the line {fault}", line=lines.number)
+            yield None
+        else:
+            yield _object(value, lines.number, errors, "the line is")
 
 
 def _read_array(source: Iterator[str], errors: Findings, seen: Seen) -> Iterator[Object | None]:
     """Yield the objects of an array, each with the line on which it begins."""
     text = _ArrayText(source, seen)
+    try:
+        yield from _elements(text, errors)
+    except _Fault as fault:
+        errors.add(fault.code, f"the array {fault}", line=text.line)
+    for _ in source:
+        pass  # where the array has broken off: only to find the lines that can't be decoded
+
+
+def _elements(text: "_ArrayText", errors: Findings) -> Iterator[Object | None]:
     decoder = _decoder()
     text.skip("[")
-    while True:
-        sign = text.next_sign()
-        if sign == "]" or sign == "":
-            break
+    more = not text.skip("]")
+    while more:
+        text.next_sign()
         line = text.line
-        try:
-            value = text.decode(decoder)
-        except _KeyRepeated as error:
-            errors.add("duplicate-key", f"the key {quote(str(error))} stands twice", line=line)
-            return
-        except RecursionError:
-            errors.add("json-too-deep", "the JSON is nested too deeply to be read", line=line)
-            return
-        except json.JSONDecodeError as error:
-            errors.add("malformed-json-line", f"the array is broken here: {error.msg}", line=line)
-            return
-        if isinstance(value, dict):
-            yield line, value
+        value, raw = text.decode(decoder)
+        if is_whole(raw):
+            yield _object(value, line, errors, "the array holds")
         else:
-            message = f"the array holds {_kind(value)}, not an object"
-            errors.add("not-an-object", message, line=line)
-            yield None
-        if text.next_sign() == ",":
-            text.skip(",")
-    if text.next_sign() != "]":
-        errors.add("malformed-json-line", "the array is not closed", line=text.line)
+            yield None  # not UTF-8, which is reported with the file
+        more = text.skip(",")
+        if not more and not text.skip("]"):
+            lacks = "has no comma here" if text.next_sign() else "is not closed"
+            raise _Fault("malformed-json-line", lacks)
+    if text.next_sign():
+        raise _Fault("malformed-json-line", "is closed, and more follows it")
 
 
 class _ArrayText:
@@ -121,33 +153,45 @@ class _ArrayText:
     def next_sign(self) -> str:
         """Return the next character that is no blank, "" at the end."""
         while True:
-            while self._at < len(self._held) and self._held[self._at].isspace():
-                self._pass(self._at + 1)
-            if self._at < len(self._held):
-                return self._held[self._at]
+            found = _SIGN.search(self._held, self._at)
+            self._pass(found.start() if found else len(self._held))
+            if found:
+                return found.group()
             if not self._more():
                 return ""
 
-    def skip(self, sign: str) -> None:
-        """Go behind a character."""
-        if self.next_sign() == sign:
-            self._pass(self._at + 1)
+    def skip(self, sign: str) -> bool:
+        """Go behind a character, if it is the next one; return whether it is."""
+        found = self.next_sign() == sign
+        self._at += found
+        return found
 
-    def decode(self, decoder: json.JSONDecoder) -> Any:
-        """Return the value that begins here, and go behind it."""
+    def decode(self, decoder: json.JSONDecoder) -> tuple[Any, str]:
+        """Return the value that begins here and its text, and go behind it.
+
+        Raises:
+            _Fault: there is none.
+        """
         while True:
             try:
-                value, end = decoder.raw_decode(self._held, self._at)
-            except json.JSONDecodeError:
-                if len(self._held) - self._at > MAX_LINE or not self._more():
+                value, end = _decoded(decoder.raw_decode, self._held, self._at)
+            except _Fault as fault:
+                if fault.code != "malformed-json-line" or not self._may_grow():
                     raise
             else:
-                self._pass(end)
-                return value
+                if end < len(self._held) or not self._may_grow():  # else a number may go on
+                    raw = self._held[self._at : end]
+                    self._pass(end)
+                    return value, raw
 
     def _pass(self, end: int) -> None:
-        self.line += self._held.count("\n", self._at, end)
+        held, start = self._held, self._at
+        ends = held.count("\n", start, end) + held.count("\r", start, end)
+        self.line += ends - held.count("\r\n", start, end)
         self._at = end
+
+    def _may_grow(self) -> bool:
+        return len(self._held) - self._at <= MAX_LINE and self._more()
 
     def _more(self) -> bool:
         # Twice as much each time, so that a value of many lines is not decoded from each of them.
@@ -170,64 +214,75 @@ def _decoder() -> json.JSONDecoder:
     )
 
 
-def _decode(
-    decoder: json.JSONDecoder, body: str, line: int, errors: Findings
-) -> dict[str, Any] | None:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        key = quote(counts.most_common(1)[0][0])
+        raise _Fault("duplicate-key", f"has an object with the key {key} twice")
+    return value
+
+
+def _decoded(decode: Callable[..., Value], text: str, *start: int) -> Value:
+    """Return what `decode` makes of a text, or of what stands in it from a place on.
+
+    Raises:
+        _Fault: nothing; its message follows the name of what was decoded.
+    """
     try:
-        value = decoder.decode(body)
+        return decode(text, *start)
     except json.JSONDecodeError as error:
-        message = f"the line is not JSON: {error.msg}, at character {error.pos + 1:,}"
-        errors.add("malformed-json-line", message, line=line)
+        place = error.pos + 1 - sum(start)
+        message = f"is not JSON: {error.msg}, at character {place:,}{' from here' * len(start)}"
+        raise _Fault("malformed-json-line", message) from None
     except RecursionError:
-        errors.add("json-too-deep", "the JSON is nested too deeply to be read", line=line)
-    except _KeyRepeated as error:
-        errors.add("duplicate-key", f"the key {quote(str(error))} stands twice", line=line)
+        raise _Fault("json-too-deep", "is nested too deeply to be read") from None
+
+
+def _object(value: Any, line: int, errors: Findings, what: str) -> Object | None:
+    """Return a decoded object, or report what else it is."""
+    if not isinstance(value, dict):
+        errors.add("not-an-object", f"{what} {_kind(value)}, not an object", line=line)
+    elif is_whole("".join(value)):
+        return line, value
     else:
-        if isinstance(value, dict):
-            return value
-        errors.add("not-an-object", f"the line is {_kind(value)}, not an object", line=line)
+        key = next(key for key in value if not is_whole(key))
+        message = f"the key {quote(key)} holds half a surrogate pair"
+        errors.add("invalid-unicode", message, line=line)
     return None
 
 
 def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings) -> Record | None:
     line, value = each
     good = True
-    for name in (used.text, used.label, aside):
+    for name in dict.fromkeys((used.text, used.label, aside)):
         if name is not None and name not in value:
             errors.add("missing-field", f"there is no {quote(name)}", line=line, column=name)
             good = False
     if not good:
         return None
     text, label = value[used.text], value[used.label]
-    kind = _label_kind(label)
-    if isinstance(label, bool):
-        label = _Literal("true" if label else "false")
+    beside = None if aside is None else value[aside]
     if text is not None and (not isinstance(text, str) or isinstance(text, _Literal)):
         message = f"the text is {_kind(text)}, not a string"
         errors.add("wrong-type", message, line=line, column=used.text)
         good = False
-    if label is not None and not isinstance(label, str):
-        message = f"the label is {_kind(label)}, not a string or a number"
-        hint = "Write labels as JSON strings, numbers or booleans."
-        errors.add("wrong-type", message, hint=hint, line=line, column=used.label)
-        good = False
-    for name, cell in ((used.text, text), (used.label, label)):
-        if isinstance(cell, str) and not is_whole(cell):
-            message = f"{quote(cell)} holds half a surrogate pair"
-            errors.add("invalid-unicode", message, line=line, column=name)
+    for what, name, cell in (("label", used.label, label), ("cell", aside, beside)):
+        if isinstance(cell, list | dict):
+            message = f"the {what} is {_kind(cell)}, not a string or a number"
+            hint = "Write JSON strings, numbers or booleans."
+            errors.add("wrong-type", message, hint=hint, line=line, column=name)
             good = False
     if not good:
         return None
-    beside = None if aside is None else _shown(value[aside])
-    return Record(line, text, None if label is None else str(label), beside, kind)
+    return Record(line, text, _written(label), _written(beside), _label_kind(label))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        raise _KeyRepeated(counts.most_common(1)[0][0])
-    return value
+def _written(value: Any) -> str | None:
+    """Return how a file writes a string, a number or a boolean; null for what is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str) else None
 
 
 def _kind(value: Any) -> str:
@@ -244,7 +299,3 @@ def _label_kind(label: Any) -> str | None:
     if isinstance(label, _Literal):
         return "integer" if str(label).lstrip("-").isdecimal() else "decimal"
     return "string" if isinstance(label, str) else None
-
-
-def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, str) else ""

@@ -6,8 +6,11 @@ are not UTF-8 is passed on with the bytes escaped, so that the rows around it ca
 
 import codecs
 import io
+import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -16,6 +19,17 @@ from tunery_trainer.ingest.findings import MAX_KEPT, Findings
 MAX_LINE = 12 * 2**20  # characters; twice that is held while such a line is put together
 _PIECE = 2**20  # characters read at a time
 _HEAD = 4096  # bytes
+_EXCERPT = 4096  # bytes kept on either side of a wrong one
+_BEAT_CHARACTERS = 2**18
+_END = re.compile("\r\n?|\n")
+_MARKS = (
+    # UTF-32 first: its mark begins with that of UTF-16. Their codecs take the marks away.
+    (codecs.BOM_UTF32_LE, "utf-32", 0),
+    (codecs.BOM_UTF32_BE, "utf-32", 0),
+    (codecs.BOM_UTF16_LE, "utf-16", 0),
+    (codecs.BOM_UTF16_BE, "utf-16", 0),
+    (codecs.BOM_UTF8, "utf-8", len(codecs.BOM_UTF8)),
+)
 
 
 class Damage(NamedTuple):
@@ -23,24 +37,34 @@ class Damage(NamedTuple):
 
     line: int
     offset: int  # of the first wrong byte in the file, counted from 0
-    start: int  # of that byte in the line
-    data: bytes
+    byte: int  # that byte
+    excerpt: bytes  # some of the line, with that byte in it
 
 
 class TextFile:
     """A file of physical lines, which end in LF, CRLF or CR, and what reading it has shown so far.
 
     `damage` keeps the first lines that are not UTF-8 and `damaged` counts all; a line that is too
-    long is reported and comes out blank.
+    long is reported and comes out blank. `beat` is called while it is read, which can take a while.
     """
 
-    def __init__(self, path: Path, errors: Findings, encoding: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        errors: Findings,
+        encoding: str,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
         with path.open("rb") as file:
             self.head = file.read(_HEAD)
-        self.encoding, bom = _byte_order_mark(self.head) or (encoding, 0)
-        self.start = bom  # where the first line begins
+        self.encoding, self.start = encoding, 0  # where the first line begins
+        for mark, name, size in _MARKS:
+            if self.head.startswith(mark):
+                self.encoding, self.start = name, size
+                break
         self._errors = errors
+        self._beat = beat
         self._mute = False
         self.rewind()
 
@@ -48,22 +72,28 @@ class TextFile:
         """Forget what reading has shown."""
         self.damage: list[Damage] = []
         self.damaged = 0
-        self.foreign = 0  # lines that are UTF-8 and not ASCII
+        self.foreign = 0  # lines that are UTF-8 and not ASCII; a long one counts several times
         self.lines = 0  # that came so far
         self.offset = self.start  # of the first byte behind them
+        self._last_damaged = 0
 
-    def look(self) -> Iterator[str]:
-        """Yield the lines from the beginning, without a word about what is wrong with them."""
+    @contextmanager
+    def look(self) -> Generator[None]:
+        """Let it be read from the beginning without a word about what is wrong, and forget that."""
         self.rewind()
         self._mute = True
         try:
-            yield from self.rest()
+            yield
         finally:
             self._mute = False
             self.rewind()
 
     def rest(self) -> Iterator[str]:
         """Yield the lines that have not come yet."""
+        return self._joined(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the lines that have not come yet, of a long one piece by piece."""
         with self.path.open("rb") as raw:
             raw.seek(self.offset)
             with io.TextIOWrapper(raw, self.encoding, errors=self._on_error(), newline="") as file:
@@ -72,7 +102,7 @@ class TextFile:
     def of_block(self, block: bytes) -> Iterator[str]:
         """Yield the lines of the bytes that come next; only of UTF-8."""
         text = block.decode("utf-8", "surrogateescape")
-        return self._read(io.StringIO(text, newline=""))
+        return self._joined(self._read(io.StringIO(text, newline="")))
 
     def passed(self, *, size_bytes: int, lines: int, foreign: int) -> None:
         """Count bytes that somebody else has read, in whole lines."""
@@ -80,56 +110,92 @@ class TextFile:
         self.lines += lines
         self.foreign += foreign
 
+    def all_damage(self) -> Iterator[Damage]:
+        """Yield every line that is not UTF-8; reads the file again where not all were kept."""
+        if self.damaged == len(self.damage):
+            return iter(self.damage)
+        return islice(self._damage_again(), self.damaged)
+
+    def _damage_again(self) -> Iterator[Damage]:
+        with self.look():
+            for _ in self.pieces():
+                yield from self.damage
+                self.damage.clear()
+
     def _on_error(self) -> str:
         return "surrogateescape" if self.encoding == "utf-8" else "strict"
 
     def _read(self, file: TextIO) -> Iterator[str]:
+        """Yield pieces that end with a line, or within a long one; never within a CRLF."""
+        ahead, begins, unheard = "", True, 0
         try:
-            while text := file.readline(_PIECE):
-                self.lines += 1
-                if len(text) == _PIECE and text[-1] not in "\r\n":
-                    text = self._whole(text, file)
+            while piece := ahead or file.readline(_PIECE):
+                ahead = ""
+                if len(piece) >= _PIECE and piece[-1] == "\r":
+                    ahead = file.readline(_PIECE)
+                    if ahead == "\n":
+                        piece, ahead = f"{piece}\n", ""
+                self.lines += begins
+                begins = piece[-1] in "\r\n"
+                unheard += len(piece)
+                if unheard > _BEAT_CHARACTERS:
+                    unheard = 0
+                    self._beat()
                 if self.encoding == "utf-8":
-                    self._inspect(text)
-                yield text
+                    self._inspect(piece)
+                yield piece
         except UnicodeDecodeError as error:
             wrong = error.object[error.start : error.start + 1].hex()
-            line = self.lines + 1 + error.object.count(b"\n", 0, error.start)
-            self._add("invalid-unicode", f"byte 0x{wrong} of it is not {self.encoding}", line)
+            before = error.object[: error.start].decode(error.encoding, "replace")
+            self._add(
+                "invalid-unicode",
+                f"byte 0x{wrong} of it is not {self.encoding}",
+                self.lines + begins + len(_END.findall(before)),
+                hint="Name the encoding that the file is in, or save it as UTF-8.",
+            )
 
-    def _whole(self, start: str, file: TextIO) -> str:
-        pieces, size = [start], len(start)
-        while pieces[-1][-1] not in "\r\n" and (piece := file.readline(_PIECE)):
+    def _joined(self, pieces: Iterator[str]) -> Iterator[str]:
+        for piece in pieces:
+            long = len(piece) >= _PIECE and piece[-1] not in "\r\n"
+            yield self._whole(piece, pieces) if long else piece
+
+    def _whole(self, start: str, pieces: Iterator[str]) -> str:
+        line, size = [start], len(start)
+        while line[-1][-1] not in "\r\n" and (piece := next(pieces, "")):
             size += len(piece)
             if size > MAX_LINE:  # from here on only measured, so that memory stays bounded
-                self.offset += sum(map(_size_bytes, pieces))
-                pieces.clear()
-            pieces.append(piece)
+                line.clear()
+            line.append(piece)
         if size <= MAX_LINE:
-            return "".join(pieces)
+            return "".join(line)
         message = f"the line has {size:,} characters; at most {MAX_LINE:,} are read"
         self._add("line-too-large", message, self.lines)
-        self.offset += sum(map(_size_bytes, pieces)) - 1
         return "\n"
 
-    def _inspect(self, text: str) -> None:
-        if text.isascii():
-            self.offset += len(text)
+    def _inspect(self, piece: str) -> None:
+        if piece.isascii():
+            self.offset += len(piece)
             return
         try:
-            self.offset += len(text.encode())
+            self.offset += len(piece.encode())
             self.foreign += 1
         except UnicodeEncodeError as error:
-            data = text.encode("utf-8", "surrogateescape")
-            self.damaged += 1
-            if len(self.damage) < MAX_KEPT:
-                start = len(text[: error.start].encode())
-                self.damage.append(Damage(self.lines, self.offset + start, start, data))
+            data = piece.encode("utf-8", "surrogateescape")
+            if self._last_damaged != self.lines:
+                self._last_damaged = self.lines
+                self.damaged += 1
+                if len(self.damage) < MAX_KEPT:
+                    start = len(piece[: error.start].encode())
+                    begin = start if start > _EXCERPT else 0
+                    excerpt = data[begin : start + _EXCERPT]
+                    self.damage.append(
+                        Damage(self.lines, self.offset + start, data[start], excerpt)
+                    )
             self.offset += len(data)
 
-    def _add(self, code: str, message: str, line: int) -> None:
+    def _add(self, code: str, message: str, line: int, *, hint: str | None = None) -> None:
         if not self._mute:
-            self._errors.add(code, message, line=line)
+            self._errors.add(code, message, hint=hint, line=line)
 
 
 class Lines:
@@ -152,16 +218,3 @@ class Lines:
         """Let these come again: the last ones that came, in their order."""
         self._returned.extendleft(reversed(lines))
         self.number -= len(lines)
-
-
-def _byte_order_mark(head: bytes) -> tuple[str, int] | None:
-    """Return the encoding that a byte order mark says, and how long it is."""
-    if head.startswith(codecs.BOM_UTF8):
-        return "utf-8", len(codecs.BOM_UTF8)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", 0  # the codec needs the mark, and takes it away
-    return None
-
-
-def _size_bytes(text: str) -> int:
-    return len(text.encode(errors="surrogateescape"))

@@ -6,12 +6,11 @@ believed: memory is bounded by the child's limit, time by whoever started it.
 """
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,7 +18,14 @@ import pyarrow.parquet as pq
 from tunery.types import Columns
 from tunery_trainer.ingest.columns import MAX_COLUMNS, SAMPLE_ROWS, choose
 from tunery_trainer.ingest.findings import Findings, quote
-from tunery_trainer.ingest.records import PART_BYTES, SCHEMA, Opened, Part
+from tunery_trainer.ingest.records import (
+    MAX_ROWS,
+    Opened,
+    Part,
+    parts_of_batches,
+    refuse_more_rows,
+    sizes_bytes,
+)
 
 MAX_DECODED_BYTES = 2 * 2**30
 _BATCH_ROWS = 8192
@@ -31,22 +37,30 @@ _FIRST_LINE = 1  # rows are counted from here, as lines are
 
 
 def open_parquet(
-    path: Path, wanted: Columns | None, aside: str | None, errors: Findings
+    path: Path,
+    wanted: Columns | None,
+    aside: str | None,
+    errors: Findings,
+    beat: Callable[[], None] = lambda: None,
 ) -> Opened | None:
-    """Return the table; null when the file can't be read or lacks the columns."""
+    """Return the table; null when the file can't be read or lacks the columns.
+
+    `beat` is called while the file is looked through, which can take a while.
+    """
     try:
         file = _open(path, [])
         schema = file.schema_arrow
         names = schema.names
         sample = []
         if len(names) <= MAX_COLUMNS and len(set(names)) == len(names):
-            readable = [name for name in names if _is_text(schema.field(name))]
+            readable = [name for name in names if _is_cell(schema.field(name))]
+            strings = [name for name in readable if _is_text(schema.field(name))]
             with _bounded():
-                sample = _sample(_open(path, readable), readable)
+                sample = _sample(_open(path, strings), readable)
     except MemoryError:
         _too_large(errors)
         return None
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         _unreadable(error, errors)
         return None
     cells = [[row.get(name) or "" for name in names] for row in sample]
@@ -58,13 +72,19 @@ def open_parquet(
     if extended:
         _unreadable(f"the column {quote(extended[0])} has an extension type", errors)
         return None
-    fit = [_has_text_type(schema.field(name), errors) for name in used]
-    if not all(fit):
+    unfit = [name for name in dict.fromkeys(used[:2]) if not _is_cell(schema.field(name))]
+    if aside is not None and not (_is_cell(schema.field(aside)) or _is_time(schema.field(aside))):
+        unfit.append(aside)
+    for name in unfit:
+        kind = quote(str(schema.field(name).type))
+        message = f"the column {quote(name)} holds {kind}, not text"
+        errors.add("unsupported-column-type", message, column=name)
+    if unfit:
         return None
     if _claimed_bytes(file.metadata, used) > MAX_DECODED_BYTES:
         _too_large(errors)
         return None
-    return Opened(chosen.used, _parts(path, used, errors), "parquet")
+    return Opened(chosen.used, _parts(path, used, errors, beat), "parquet")
 
 
 def _open(path: Path, dictionaries: list[str]) -> pq.ParquetFile:
@@ -76,20 +96,18 @@ def _open(path: Path, dictionaries: list[str]) -> pq.ParquetFile:
     )
 
 
-def _parts(path: Path, used: list[str], errors: Findings) -> Iterator[Part]:
-    row = _FIRST_LINE
+def _parts(
+    path: Path, used: list[str], errors: Findings, beat: Callable[[], None]
+) -> Iterator[Part]:
+    found = 0
     try:
-        if not _is_within(path, used):
-            _too_large(errors)
+        if not _is_within(path, used, errors, beat):
             return
-        for cells in _batches(path, used):
-            for start, end in _slices(cells):
-                numbers = pa.array(range(row + start, row + end), pa.int64())
-                yield Part(_table(numbers, [cell.slice(start, end - start) for cell in cells]))
-            row += len(cells[0])
+        for part in parts_of_batches(_numbered(path, used)):
+            found += part.rows.num_rows
+            yield part
         claimed = pq.read_metadata(path).num_rows
-        if row - _FIRST_LINE != claimed:
-            found = row - _FIRST_LINE
+        if found != claimed:
             _unreadable(f"it claims {claimed:,} rows and has {found:,}", errors)
     except MemoryError:
         _too_large(errors)
@@ -98,7 +116,7 @@ def _parts(path: Path, used: list[str], errors: Findings) -> Iterator[Part]:
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
+def _bounded() -> Generator[None]:
     """Let a block take so much more address space, and no more.
 
     A page's size is known only when it is unpacked; so a file of some kilobytes can't take the
@@ -109,48 +127,44 @@ def _bounded() -> Iterator[None]:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + _UNPACKING_BYTES, hard))
+    wanted = taken + _UNPACKING_BYTES
+    limit = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _is_within(path: Path, used: list[str]) -> bool:
-    """Return whether the cells unpack to no more than is read."""
-    total = 0
+def _is_within(path: Path, used: list[str], errors: Findings, beat: Callable[[], None]) -> bool:
+    """Return whether there are no more rows, and no more bytes in them, than are read."""
+    rows = size = 0
     with _bounded():
         for cells in _batches(path, used):
-            total += _decoded_bytes(cells)
-            if total > MAX_DECODED_BYTES:
+            beat()
+            rows += len(cells[0])
+            size += sum(int(sizes_bytes(cell).sum()) for cell in cells)
+            if rows > MAX_ROWS:
+                refuse_more_rows(errors)
+                return False
+            if size > MAX_DECODED_BYTES:
+                _too_large(errors)
                 return False
     return True
+
+
+def _numbered(path: Path, used: list[str]) -> Iterator[list[pa.Array]]:
+    row = _FIRST_LINE
+    for cells in _batches(path, used):
+        numbers = pa.array(np.arange(row, row + len(cells[0])), pa.int64())
+        yield [numbers, *map(_without_nan, cells)]
+        row += len(cells[0])
 
 
 def _batches(path: Path, used: list[str]) -> Iterator[list[pa.Array]]:
     with _open(path, used) as file:
         for batch in file.iter_batches(_BATCH_ROWS, columns=used, use_threads=False):
             yield [batch.column(name) for name in used]
-
-
-def _slices(cells: list[pa.Array]) -> Iterator[tuple[int, int]]:
-    """Yield pieces of a batch that stay small when they are written out."""
-    count = len(cells[0])
-    ends = np.cumsum(sum(map(_sizes, cells)))
-    start = 0
-    while start < count:
-        before = ends[start - 1] if start else 0
-        end = int(np.searchsorted(ends, before + PART_BYTES, side="right"))
-        end = min(count, max(start + 1, end))
-        yield start, end
-        start = end
-
-
-def _table(numbers: pa.Array, cells: list[pa.Array]) -> pa.Table:
-    nothing = pa.nulls(len(numbers), pa.string())
-    plain = [pc.cast(_without_nan(cell), pa.string()) for cell in cells]
-    aside = plain[2] if len(plain) > 2 else nothing
-    return pa.table([numbers, plain[0], plain[1], aside, nothing], schema=SCHEMA)
 
 
 def _without_nan(cells: pa.Array) -> pa.Array:
@@ -163,7 +177,8 @@ def _without_nan(cells: pa.Array) -> pa.Array:
 def _sample(file: pq.ParquetFile, readable: list[str]) -> list[dict[str, str | None]]:
     """Return the first rows, their long cells cut."""
     for batch in file.iter_batches(SAMPLE_ROWS, columns=readable, use_threads=False):
-        cut = pa.record_batch([_cut(column) for column in batch.columns], names=readable)
+        # By name: a struct whose field has the path of a column comes, too.
+        cut = pa.record_batch([_cut(batch.column(name)) for name in readable], names=readable)
         rows: list[dict[str, str | None]] = cut.to_pylist()
         return rows
     return []
@@ -172,23 +187,7 @@ def _sample(file: pq.ParquetFile, readable: list[str]) -> list[dict[str, str | N
 def _cut(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         return pa.DictionaryArray.from_arrays(column.indices, _cut(column.dictionary))
-    return pc.utf8_slice_codeunits(pc.cast(column, pa.string()), 0, _SAMPLED_CELL)
-
-
-def _decoded_bytes(cells: list[pa.Array]) -> int:
-    return int(sum(_sizes(cell).sum() for cell in cells))
-
-
-def _sizes(cells: pa.Array) -> npt.NDArray[np.int64]:
-    """Return how many bytes each cell takes when it is written out."""
-    if pa.types.is_dictionary(cells.type):
-        sizes = pc.binary_length(cells.dictionary).take(cells.indices)
-    elif pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        sizes = pc.binary_length(cells)
-    else:
-        return np.full(len(cells), 8, np.int64)
-    filled: npt.NDArray[np.int64] = pc.fill_null(sizes, 0).to_numpy(zero_copy_only=False)
-    return filled.astype(np.int64)
+    return pc.utf8_slice_codeunits(pc.cast(_without_nan(column), pa.string()), 0, _SAMPLED_CELL)
 
 
 def _claimed_bytes(metadata: pq.FileMetaData, used: list[str]) -> int:
@@ -213,14 +212,15 @@ def _is_text(field: pa.Field) -> bool:
     return any(is_kind(kind) for is_kind in kinds)
 
 
-def _has_text_type(field: pa.Field, errors: Findings) -> bool:
+def _is_cell(field: pa.Field) -> bool:
+    """Return whether a column may be the text or the label, which often is a number."""
     kind = _value_type(field)
-    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)  # as labels often are
-    if _is_text(field) or any(is_kind(kind) for is_kind in plain):
-        return True
-    message = f"the column {quote(field.name)} holds {quote(str(field.type))}, not text"
-    errors.add("unsupported-column-type", message, column=field.name)
-    return False
+    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return _is_text(field) or any(is_kind(kind) for is_kind in plain)
+
+
+def _is_time(field: pa.Field) -> bool:
+    return any(is_kind(field.type) for is_kind in (pa.types.is_timestamp, pa.types.is_date))
 
 
 def _unreadable(error: BaseException | str, errors: Findings) -> None:

@@ -4,10 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tunery.types import ColumnsUsed
+from tunery_trainer.ingest.findings import Findings
 
+MAX_ROWS = 10_000_000
 MAX_CELL = 1_000_000  # characters
 _SAMPLE_SIZE = 4 * 2**20  # characters
 PART_BYTES = 4 * 2**20  # of a part, give or take a row: checks hold a part several times over
@@ -54,9 +59,9 @@ class Seen:
 
 @dataclass
 class Opened:
-    """A file whose columns are known, and the rest of it."""
+    """A file and its rows; without columns where all that could name them is broken."""
 
-    columns: ColumnsUsed
+    columns: ColumnsUsed | None
     parts: Iterator[Part]
     format: Format
     delimiter: str | None = None
@@ -64,8 +69,13 @@ class Opened:
     seen: Seen = field(default_factory=Seen)  # filled as the parts are read
 
 
-def parts_of(records: Iterable[Record | None]) -> Iterator[Part]:
-    """Gather records to parts; null stands for a row that is already reported."""
+def parts_of(
+    records: Iterable[Record | None], report_half: Callable[[Record], None] = lambda _: None
+) -> Iterator[Part]:
+    """Gather records to parts; null stands for a row that is already reported.
+
+    A record with half a character is broken, too; `report_half` is to say so where nobody has.
+    """
     rows: list[Record] = []
     broken = size = 0
     for record in records:
@@ -73,11 +83,43 @@ def parts_of(records: Iterable[Record | None]) -> Iterator[Part]:
             broken += 1
         else:
             rows.append(record)
-            size += len(record.text or "")
+            size += len(record.text or "") + len(record.label or "") + len(record.aside or "")
         if len(rows) + broken >= _PART_ROWS or size >= PART_BYTES:
-            yield Part(_table(rows), broken)
+            yield _part(rows, broken, report_half)
             rows, broken, size = [], 0, 0
-    yield Part(_table(rows), broken)
+    yield _part(rows, broken, report_half)
+
+
+def parts_of_batches(batches: Iterable[Sequence[pa.Array]]) -> Iterator[Part]:
+    """Cut columns of line, text, label and perhaps aside to parts that stay small when written out.
+
+    Raises:
+        pa.ArrowInvalid: a cell is not UTF-8.
+    """
+    for cells in batches:
+        ends = np.cumsum(sum(map(sizes_bytes, cells)))
+        start = 0
+        while start < len(ends):
+            before = ends[start - 1] if start else 0
+            end = max(start + 1, int(np.searchsorted(ends, before + PART_BYTES, side="right")))
+            yield Part(_written_out([cell.slice(start, end - start) for cell in cells]))
+            start = end
+
+
+def sizes_bytes(cells: pa.Array) -> npt.NDArray[np.int64]:
+    """Return how many bytes each cell takes when it is written out."""
+    if pa.types.is_dictionary(cells.type):
+        places = pc.fill_null(cells.indices, -1).to_numpy(zero_copy_only=False)
+        return np.append(sizes_bytes(cells.dictionary), np.int64(0))[np.asarray(places, np.int64)]
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        sizes = pc.fill_null(pc.binary_length(cells), 0).to_numpy(zero_copy_only=False)
+        return np.asarray(sizes, np.int64)
+    return np.full(len(cells), 8, np.int64)
+
+
+def refuse_more_rows(errors: Findings) -> None:
+    """Report that a file has too many rows."""
+    errors.add("dataset-too-large", f"there are more than {MAX_ROWS:,} rows")
 
 
 def is_whole(text: str | None) -> bool:
@@ -104,9 +146,31 @@ def take_sample(items: Iterator[Item], most: int, size: Callable[[Item], int]) -
     return sample
 
 
+def _part(rows: Sequence[Record], broken: int, report_half: Callable[[Record], None]) -> Part:
+    try:
+        return Part(_table(rows), broken)
+    except UnicodeEncodeError:
+        whole: list[Record] = []
+        for row in rows:
+            if all(map(is_whole, (row.text, row.label, row.aside))):
+                whole.append(row)
+            else:
+                report_half(row)
+        return Part(_table(whole), broken + len(rows) - len(whole))
+
+
 def _table(rows: Sequence[Record]) -> pa.Table:
     columns: list[tuple[object, ...]] = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     arrays = [
         pa.array(list(column), type=each.type) for column, each in zip(columns, SCHEMA, strict=True)
     ]
     return pa.table(arrays, schema=SCHEMA)
+
+
+def _written_out(cells: Sequence[pa.Array]) -> pa.Table:
+    types = SCHEMA.types
+    plain = [pc.cast(cell, kind) for cell, kind in zip(cells, types, strict=False)]
+    lacking = [pa.nulls(len(cells[0]), kind) for kind in types[len(cells) :]]
+    table = pa.table([*plain, *lacking], schema=SCHEMA)
+    table.validate(full=True)
+    return table

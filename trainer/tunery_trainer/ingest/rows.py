@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunery.types import PARQUET, Columns, ColumnsUsed, Dialect, Policies
+from tunery.types import PARQUET, Columns, ColumnsUsed, Dialect, Policies, encoding_hint
 from tunery_trainer.ingest.csv_rows import open_csv
 from tunery_trainer.ingest.encodings import refuse_foreign, report_damage, settle_encoding
 from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
@@ -21,18 +22,19 @@ from tunery_trainer.ingest.jsonl_rows import open_jsonl
 from tunery_trainer.ingest.lines import TextFile
 from tunery_trainer.ingest.parquet_rows import open_parquet
 from tunery_trainer.ingest.pulse import Pulse
-from tunery_trainer.ingest.records import MAX_CELL, Opened, Part
+from tunery_trainer.ingest.records import MAX_CELL, MAX_ROWS, Opened, Part, refuse_more_rows
 from tunery_trainer.ingest.stored_rows import open_stored
 from tunery_trainer.ingest.transforms import Transforms
 from tunery_trainer.protocol.specs import SourceFile
 
 Newline = Literal["lf", "crlf", "cr", "mixed"]
 
-MAX_ROWS = 10_000_000
 _MAX_LABEL = 256  # characters
+_MARKS = 500  # combining, in a row: no script has as many, and composing takes their square
 _NO_LABELS = frozenset({"nan", "null", "na", "n/a", "#n/a"})  # what programs write for nothing
 _NEWLINES: dict[str, Newline] = {"\n": "lf", "\r\n": "crlf", "\r": "cr"}
 _CSV_TYPES = {"text/csv": None, "text/tab-separated-values": "\t"}
+_NO_ROWS = {"json": "the array is empty", "jsonl": "the file has only blank lines"}
 _JSON_TYPES = ("application/x-ndjson", "application/json")
 
 
@@ -69,6 +71,7 @@ class FileReader:
         self._transforms = transforms
         self._pulse = pulse
         self._stored = stored  # the file is a split of an earlier version
+        self._scratch = scratch
         self.content = FileRows(encoding="binary")
         self.found = Notes(scratch)
         self.garbled = False  # what was read is not what somebody wrote
@@ -84,7 +87,7 @@ class FileReader:
         elif path.stat().st_size == 0:
             errors.add("empty-file", "the file has no bytes")
         elif self._media_type() == PARQUET:
-            opened = open_parquet(path, self._wanted, self._aside, errors)
+            opened = open_parquet(path, self._wanted, self._aside, errors, self._beat)
             if opened is not None:
                 yield from self._judged(opened)
                 self._describe(opened)
@@ -93,8 +96,13 @@ class FileReader:
 
     def _of_text(self, path: Path) -> Iterator[pa.Table]:
         errors = self.found.errors
-        encoding = settle_encoding(path, self._policies.encoding)
-        file = TextFile(path, errors, encoding)
+        named = self._policies.encoding
+        encoding = settle_encoding(path, named, self._beat)
+        if encoding is None:
+            message = f"{quote(named)} is no text encoding that is read"
+            errors.add("unsupported-format", message, hint=encoding_hint(named))
+            return
+        file = TextFile(path, errors, encoding, self._beat)
         self.content.encoding = file.encoding
         if refuse_foreign(file, errors):
             return
@@ -102,8 +110,7 @@ class FileReader:
         if opened is not None:
             yield from self._judged(opened)
         else:
-            file.rewind()
-            for _ in self._pulse.over("reading", file.rest()):
+            for _ in file.rest():
                 pass  # only to find the lines that can't be decoded
         self._settle(file, opened)
 
@@ -122,14 +129,16 @@ class FileReader:
     def _media_type(self) -> str:
         return self._source.media_type.partition(";")[0].strip().lower()
 
+    def _beat(self) -> None:
+        self._pulse.beat("reading", self.content.read)
+
     def _judged(self, opened: Opened) -> Iterator[pa.Table]:
         judge = _Judge(opened.columns, self._policies, self.found)
         for part in opened.parts:
-            self._pulse.beat("reading", self.content.read)
+            self._beat()
             self.content.read += part.rows.num_rows + part.broken
             if self.content.read > MAX_ROWS:
-                message = f"there are more than {MAX_ROWS:,} rows"
-                self.found.errors.add("dataset-too-large", message)
+                refuse_more_rows(self.found.errors)
                 break
             rows = self._transforms.apply(part.rows, self._source.split)
             yield judge.usable(part._replace(rows=rows))
@@ -138,8 +147,9 @@ class FileReader:
     def _settle(self, file: TextFile, opened: Opened | None) -> None:
         """Say what only the end of the file shows: its encoding, newlines, that it has no rows."""
         found = self.found
-        damage = Findings()
-        header = opened is None and bool(file.damage) and file.damage[0].line == 1
+        damage = Findings(self._scratch / "damage.ndjson")
+        unread = opened is None or opened.columns is None
+        header = unread and bool(file.damage) and file.damage[0].line == 1
         if report_damage(file, damage, header=header):
             self.garbled = True  # nothing else that was found in it is true
             found.errors.clear()
@@ -163,17 +173,20 @@ class FileReader:
             inferred=True,
         )
         if not self.content.read and not self.found.errors.total:
-            self.found.errors.add("no-rows", "there is nothing below the header")
+            message = _NO_ROWS.get(opened.format, "there is nothing below the header")
+            self.found.errors.add("no-rows", message)
 
 
 class _Judge:
     """Decides which rows are usable; remembers what is said once for all rows."""
 
-    def __init__(self, columns: ColumnsUsed, policies: Policies, found: Notes) -> None:
-        self._columns = columns
+    def __init__(self, columns: ColumnsUsed | None, policies: Policies, found: Notes) -> None:
+        self._text = None if columns is None else columns.text
+        self._label = None if columns is None else columns.label
         self._drops_empty = policies.empty == "drop"
         self._found = found
         self._labels: dict[str | None, bool] = {}  # whether a label is usable, by label
+        self._labels_for_nothing: list[str] = []
         self._kinds: dict[str, tuple[int, int]] = {}  # rows and first line, by kind of JSON
         self._nothings: dict[str, tuple[int, int]] = {}  # rows and first line, by label
         self._dropped = (0, 0)  # rows without a text, and the first one's line
@@ -186,8 +199,11 @@ class _Judge:
         text, label = rows.column("text"), rows.column("label").combine_chunks()
         sizes = pc.binary_length(pc.utf8_trim_whitespace(text))
         good = pc.fill_null(pc.greater(sizes, 0), fill_value=False)
-        if (pc.max(pc.binary_length(text)).as_py() or 0) > MAX_CELL:
+        longest = pc.max(pc.binary_length(text)).as_py() or 0
+        if longest > MAX_CELL:
             good = pc.and_(good, pc.less_equal(pc.utf8_length(text), MAX_CELL))
+        if longest > _MARKS:
+            good = pc.and_(good, _can_be_composed(text))
         good = pc.and_(good, pc.invert(pc.match_substring(text, "\0")))
         good = pc.and_(pc.fill_null(good, fill_value=False), self._good_labels(label))
         if not pc.all(good).as_py():
@@ -208,7 +224,7 @@ class _Judge:
             message = f"{counted(rows, 'row')} with the label {quote(label)}, kept as a class"
             hint = "If it stands for a missing label, fill it in or remove these rows."
             self._found.warnings.add(
-                "null-label", message, hint=hint, line=line, column=self._columns.label
+                "null-label", message, hint=hint, line=line, column=self._label
             )
         if len(self._kinds) > 1:
             kinds = ", ".join(
@@ -219,7 +235,7 @@ class _Judge:
                 "mixed-label-type",
                 f"the labels are of several types: {kinds}",
                 line=min(line for _, line in self._kinds.values()),
-                column=self._columns.label,
+                column=self._label,
             )
 
     def _good_labels(self, label: pa.Array) -> pa.Array:
@@ -228,14 +244,15 @@ class _Judge:
         for name in names:
             if name not in self._labels:
                 self._labels[name] = _is_usable(name)
+                if self._labels[name] and name.casefold() in _NO_LABELS:
+                    self._labels_for_nothing.append(name)
         usable = pa.array([self._labels[name] for name in names], pa.bool_())
         return pc.fill_null(usable.take(encoded.indices), fill_value=False)
 
     def _count_kinds(self, rows: pa.Table) -> None:
         """Count labels that stand for nothing, and of what kinds of JSON the labels are."""
-        nothings = [name for name, good in self._labels.items() if good and _is_nothing(name)]
-        if nothings:
-            at = pc.is_in(rows.column("label"), pa.array(nothings, pa.string()))
+        if self._labels_for_nothing:
+            at = pc.is_in(rows.column("label"), pa.array(self._labels_for_nothing, pa.string()))
             found = rows.filter(at)
             _tally(self._nothings, found.column("label").to_pylist(), found.column("line"))
         kinds = rows.column("kind")
@@ -250,10 +267,10 @@ class _Judge:
                 self._found.dropped.add("empty-text", "left out", line=line)
                 return
             found = "the text is nothing but space" if text else "the text is empty"
-            self._error("empty-text", found, line, self._columns.text)
+            self._error("empty-text", found, line, self._text)
         else:
-            self._report_text(text, line, self._columns.text)
-        column = self._columns.label
+            self._report_text(text, line, self._text)
+        column = self._label
         if label is None or not label.strip():
             self._error("null-label", "the label is missing", line, column)
         elif not self._labels[label]:
@@ -261,7 +278,7 @@ class _Judge:
             message = f"the label {quote(label)}{size} can't be one"
             self._error("invalid-label", message, line, column)
 
-    def _report_text(self, cell: str, line: int, column: str) -> None:
+    def _report_text(self, cell: str, line: int, column: str | None) -> None:
         if len(cell) > MAX_CELL:
             message = f"the cell has {len(cell):,} characters; at most {MAX_CELL:,} are read"
             self._error("cell-too-large", message, line, column)
@@ -269,9 +286,14 @@ class _Judge:
             place = cell.index("\0") + 1
             message = f"character {place:,} of the cell is NUL: {quote(cell)}"
             self._error("nul-byte", message, line, column)
+        elif (start := _marks_at(cell)) is not None:
+            message = f"from character {start + 1:,} on the cell has {_MARKS:,} combining marks"
+            self._error("invalid-unicode", message, line, column, hint="Remove them.")
 
-    def _error(self, code: str, message: str, line: int, column: str) -> None:
-        self._found.errors.add(code, message, line=line, column=column)
+    def _error(
+        self, code: str, message: str, line: int, column: str | None, hint: str | None = None
+    ) -> None:
+        self._found.errors.add(code, message, hint=hint, line=line, column=column)
 
 
 def _tally(counts: dict[str, tuple[int, int]], names: list[str], lines: pa.ChunkedArray) -> None:
@@ -282,8 +304,23 @@ def _tally(counts: dict[str, tuple[int, int]], names: list[str], lines: pa.Chunk
         counts[name] = before + count, first or lines[names.index(name)].as_py()
 
 
-def _is_nothing(label: str | None) -> bool:
-    return label is not None and label.casefold() in _NO_LABELS
+def _can_be_composed(texts: pa.ChunkedArray) -> pa.Array:
+    """Return which texts may be brought into a normal form without taking hours."""
+    good = np.ones(len(texts), bool)
+    long = pc.and_(
+        pc.greater(pc.binary_length(texts), _MARKS), pc.invert(pc.string_is_ascii(texts))
+    )
+    for i in np.flatnonzero(pc.fill_null(long, fill_value=False)):
+        good[i] = _marks_at(texts[int(i)].as_py()) is None
+    return pa.array(good)
+
+
+def _marks_at(text: str) -> int | None:
+    """Return where a run of combining marks is; one of twice _MARKS is never overlooked."""
+    for start in range(0, len(text) - _MARKS + 1, _MARKS):
+        if all(map(unicodedata.combining, text[start : start + _MARKS])):
+            return start
+    return None
 
 
 def _is_usable(label: str | None) -> bool:

@@ -6,11 +6,10 @@ They keep the lines that they had in the file from which they came.
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tunery.types import ColumnsUsed
-from tunery_trainer.ingest.records import SCHEMA, Opened, Part
+from tunery_trainer.ingest.records import Opened, Part, parts_of_batches
 
 _BATCH_ROWS = 8192
 
@@ -23,7 +22,8 @@ def open_stored(path: Path) -> Opened:
 def _parts(path: Path) -> Iterator[Part]:
     names = ["line", "text", "label"]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
-            nulls = [pa.nulls(len(batch), pa.string())] * (len(SCHEMA) - len(names))
-            columns = [*(batch.column(name) for name in names), *nulls]
-            yield Part(pa.table(columns, schema=SCHEMA))
+        for group in range(file.num_row_groups):  # each as large as the part that it came from
+            batches = file.iter_batches(
+                _BATCH_ROWS, row_groups=[group], columns=names, use_threads=False
+            )
+            yield from parts_of_batches([batch.column(name) for name in names] for batch in batches)
