@@ -396,18 +396,21 @@ def same_key_and_body(bench: Bench) -> None:
         assert again.headers["Location"] == first.headers["Location"]
         assert "Idempotency-Replayed" not in first.headers
         assert again.headers["Idempotency-Replayed"] == "true"
+    bench.settled(datasets[0].json()["id"])
 
 
 def same_key_and_other_body(bench: Bench) -> None:
     headers = {"Idempotency-Key": "row 97"}
     spec = {"file": bench.file, "headers": {"Idempotency-Key": "row 97, dataset"}}
     assert bench.upload(bad.csv(), headers=headers).status_code == 201
-    assert bench.register(name="first", **spec).status_code == 202
+    made = bench.register(name="first", **spec)
+    assert made.status_code == 202
 
     expect_problem(
         bench.upload(bad.csv(bad.PAIRS[:9]), headers=headers), 422, "idempotency-key-reused"
     )
     expect_problem(bench.register(name="second", **spec), 422, "idempotency-key-reused")
+    bench.settled(made.json()["id"])
 
 
 def same_key_while_the_first_runs(bench: Bench) -> None:

@@ -49,6 +49,7 @@ def test_route_walk_saw_the_routes() -> None:
         b"Bearer " + new_key()[1].encode(),
         b"Bearer " + new_key()[1].encode()[:-1] + b"!",
     ],
+    ids=["nothing", "short", "prefix", "basic", "latin", "bytes", "unknown", "checksum"],
 )
 def test_bad_key_is_refused(calm_api: Api, credential: bytes) -> None:
     answer = calm_api.get("/jobs", headers=[(b"authorization", credential)])

@@ -60,12 +60,15 @@ def judge_labels(table: Table, notes: Notes) -> None:
             notes.warnings.add("confusable-label", message)
 
 
-def judge_held_labels(table: Table, notes: Notes) -> None:
-    """Report labels that only train has, or only what is held out, once there are splits."""
+def judge_held_labels(table: Table, notes: Notes, *, least: int) -> None:
+    """Report labels that only train has, or only what is held out, once there are splits.
+
+    That of fewer than `least` rows none is held out has been said.
+    """
     known = table.counts(table.rows("train"))
     tested = table.counts(table.rows("test"))
     for label, count in known.items():
-        if tested and label not in tested:
+        if tested and label not in tested and count >= least:
             message = (
                 f"no test row has the label {quote(label)}, {counted(count, 'row')} of train do"
             )

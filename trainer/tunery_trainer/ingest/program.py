@@ -34,6 +34,7 @@ from tunery_trainer.ingest.profile import Profile
 from tunery_trainer.ingest.pulse import LeashReleased, Pulse
 from tunery_trainer.ingest.rows import FileReader, FileRows
 from tunery_trainer.ingest.splits import (
+    MIN_ROWS,
     carve_validation,
     check_shares,
     report_empty,
@@ -98,7 +99,7 @@ def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> In
         notes.errors.add("no-rows", "every row was left out", hint="See the warnings.")
     if not notes.errors.total:
         bridging += _split(table, units, spec, notes)
-    judge_held_labels(table, notes)
+    judge_held_labels(table, notes, least=MIN_ROWS if _is_shared_out(spec) else 1)
     beat()
     reading.profile.warn(notes)
     personal_data.warn(reading.personal_data, notes)
@@ -227,10 +228,16 @@ def _split(table: Table, units: Units, spec: IngestRun, notes: Notes) -> int:
     if spec.transforms:
         report_empty(table, ("train", "test"), notes)  # rows keep what they have
         return 0
-    if spec.files[0].split is None and spec.split.column is None and spec.split.time_column is None:
+    if _is_shared_out(spec):
         return share_out(table, units, spec.split, notes)
     carve_validation(table, units, notes)
     return 0
+
+
+def _is_shared_out(spec: IngestRun) -> bool:
+    """Return whether it is a hash that decides which row goes where."""
+    named = spec.split.column or spec.split.time_column
+    return spec.files[0].split is None and named is None
 
 
 def _rejected(directory: Path, report: Report) -> Rejected:
