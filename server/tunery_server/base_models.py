@@ -1,8 +1,8 @@
 """Base models: the allowlist of what may be fine-tuned, and where its files stand.
 
 Three sources: `minilm-l6` from an installed package, pinned by hash; directories and hub ids that
-the operator lists. A hub id is looked up in the local Hugging Face cache; nothing is downloaded.
-A user's text is only ever compared with the ids of this list.
+the operator lists, which go before it. A hub id is looked up in the local Hugging Face cache;
+nothing is downloaded. A user's text is only ever compared with the ids of this list.
 """
 
 import functools
@@ -70,7 +70,8 @@ class BaseModels:
         directory = self._directories.get(model_id)
         if directory is None or not is_complete(directory):
             raise BaseModelUnusable(f"the files of {model_id} are not on this machine")
-        if model_id == MINILM and _sha256_once(directory / "model.safetensors") != MINILM_SHA256:
+        pinned = model_id == MINILM and model_id not in self._listed
+        if pinned and _sha256_once(directory / "model.safetensors") != MINILM_SHA256:
             raise BaseModelUnusable(f"the weights of {model_id} are not the pinned ones")
         return directory
 

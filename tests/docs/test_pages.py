@@ -16,7 +16,7 @@ from tests.docs.blocks import (
     blocks_of,
     last_json,
     same_shape,
-    write_one_layer,
+    write_small_model,
 )
 
 from tunery.types import PROBLEMS
@@ -32,7 +32,7 @@ def named(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_one_layer(tmp_path_factory.mktemp("base") / "one-layer")
+    return write_small_model(tmp_path_factory.mktemp("base") / "small")
 
 
 @pytest.fixture

@@ -63,5 +63,7 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(
 
     with pytest.raises(BaseModelUnusable, match="pinned"):
         models.directory(module.MINILM)
+    listed = BaseModels({module.MINILM: str(pinned)}, tmp_path / "hub")
+    assert listed.directory(module.MINILM) == pinned  # the operator's own choice
 
     assert (pinned / "model.safetensors").is_file()
