@@ -4,6 +4,7 @@ import csv
 import io
 import random
 import shutil
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -111,9 +112,10 @@ def across(where):
     """Count, by comparing exactly, the near pairs that stand in different splits."""
     normaliser = Normaliser()
     grams = {text: grams_of(normaliser.fold(text)) for text in where}
+    common = Counter(gram for found in grams.values() for gram in found)
     rarest = {}
-    for text in where:  # pairs that share none of the grams of a text's first tenth can't be near
-        ordered = sorted(grams[text])
+    for text in where:  # pairs that share none of the grams of a text's rarest tenth can't be near
+        ordered = sorted(grams[text], key=lambda gram: (common[gram], gram))
         for gram in ordered[: int((1 - JACCARD) * len(ordered)) + 1]:
             rarest.setdefault(gram, []).append(text)
     candidates = {pair for texts in rarest.values() for pair in combinations(texts, 2)}
