@@ -40,6 +40,6 @@ openapi: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV); this happens once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -qq -c constraints.txt torch==2.13.0
-	@$(PIP) install -qq -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PIP) install -qq --no-compile -c constraints.txt torch==2.13.0
+	@$(PIP) install -qq --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
