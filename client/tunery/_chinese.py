@@ -193,6 +193,7 @@ CHINESE: dict[str, str] = {
     "stopped": "已停止",
     "rejected": "被拒绝",
     "tokenising": "分词中",
+    "probing": "线性探测中",
     "training": "训练中",
     "exporting": "导出中",
     "evaluating": "评估中",

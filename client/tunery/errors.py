@@ -735,6 +735,18 @@ class DatasetTooLarge(DatasetRejected):
     """The dataset is larger than allowed."""
 
 
+class NoSuchLayer(JobFailed):
+    """The base model has fewer layers."""
+
+
+class UnusualLearningRate(JobFailed):
+    """The learning rate is far from the usual one."""
+
+
+class WarmupExceedsTraining(JobFailed):
+    """The warm-up is longer than the run."""
+
+
 class NonFiniteLoss(JobFailed):
     """The loss became NaN or infinite."""
 

@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
-from tunery.types import Hyperparameters
+from tunery.types import Hyperparameters, Resolved
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Circumstances, resolve, settle
-from tunery_trainer.optimization import schedule
 
 
 def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circumstances:
     facts: dict[str, object] = {
         "lengths": np.full(rows, tokens, dtype=np.int32),
         "positions": 512,
-        "labels": 77,
+        "class_counts": np.full(77, rows // 77),
         "hidden_size": 384,
         "layers": 6,
         "dropout": 0.1,
@@ -23,8 +22,12 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
     return Circumstances(**(facts | changes))
 
 
+def resolved_of(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]:
+    return resolve(asked, found)[0]
+
+
 def test_minilm_on_nine_thousand_rows() -> None:
-    resolved = resolve(Hyperparameters(), circumstances())
+    resolved = resolved_of(Hyperparameters(), circumstances())
 
     assert {name: (entry.value, entry.source) for name, entry in resolved.items()} == {
         "learning_rate": (1e-4, "auto:encoder-small"),
@@ -36,6 +39,13 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "scheduler": ("linear", "default"),
         "warmup": (0.1, "default"),
         "optimizer": ("adamw", "default"),
+        "momentum": (0.9, "default"),
+        "layerwise_lr_decay": (1.0, "auto:shallow"),
+        "linear_probe": (False, "default"),
+        "freeze": ([], "default"),
+        "reinit_top_layers": (0, "default"),
+        "imbalance": ("none", "auto:ratio-below-3"),
+        "gradient_checkpointing": (False, "auto:small-model"),
         "weight_decay": (0.01, "default"),
         "max_grad_norm": (1.0, "default"),
         "label_smoothing": (0.1, "auto:many-labels"),
@@ -55,7 +65,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
 def test_what_the_user_sets_stays() -> None:
     asked = Hyperparameters(learning_rate=1e-5, batch_size=7, epochs=1, max_length=100)
 
-    resolved = resolve(asked, circumstances())
+    resolved = resolved_of(asked, circumstances())
 
     assert resolved["learning_rate"].value == 1e-5
     assert resolved["learning_rate"].source == "user"
@@ -69,7 +79,7 @@ def test_what_the_user_sets_stays() -> None:
     [(10, 20, 10), (499, 20, 16), (500, 10, 16), (2000, 8, 32), (49_999, 4, 32), (60_000, 2, 64)],
 )
 def test_few_rows_get_more_epochs(rows: int, epochs: int, batch_size: int) -> None:
-    resolved = resolve(Hyperparameters(), circumstances(rows))
+    resolved = resolved_of(Hyperparameters(), circumstances(rows))
 
     assert (resolved["epochs"].value, resolved["batch_size"].value) == (epochs, batch_size)
 
@@ -86,7 +96,7 @@ def test_few_rows_get_more_epochs(rows: int, epochs: int, batch_size: int) -> No
     ],
 )
 def test_larger_encoders_learn_slower(hidden_size: int, layers: int, rate: float) -> None:
-    resolved = resolve(Hyperparameters(), circumstances(hidden_size=hidden_size, layers=layers))
+    resolved = resolved_of(Hyperparameters(), circumstances(hidden_size=hidden_size, layers=layers))
 
     assert resolved["learning_rate"].value == rate
 
@@ -96,13 +106,13 @@ def test_length_covers_all_but_one_text_in_a_hundred() -> None:
     lengths[:9] = 500
     lengths[9:20] = 30
 
-    resolved = resolve(Hyperparameters(), circumstances(lengths=lengths))
+    resolved = resolved_of(Hyperparameters(), circumstances(lengths=lengths))
 
     assert resolved["max_length"].value == 32
 
 
 def test_length_is_capped() -> None:
-    resolved = resolve(Hyperparameters(), circumstances(tokens=500))
+    resolved = resolved_of(Hyperparameters(), circumstances(tokens=500))
 
     assert resolved["max_length"].value == 256
 
@@ -110,43 +120,59 @@ def test_length_is_capped() -> None:
 def test_long_texts_in_large_batches_are_split() -> None:
     asked = Hyperparameters(max_length=512, batch_size=128)
 
-    resolved = resolve(asked, circumstances())
+    resolved = resolved_of(asked, circumstances())
 
     assert resolved["gradient_accumulation_steps"].value == 4
 
 
 def test_length_beyond_the_model_is_a_failure() -> None:
     with pytest.raises(Failure, match="512 positions") as raised:
-        resolve(Hyperparameters(max_length=600), circumstances())
+        resolved_of(Hyperparameters(max_length=600), circumstances())
 
     assert raised.value.code == "max-length-exceeds-model"
 
 
 def test_max_steps_decide_the_epochs() -> None:
-    resolved = resolve(Hyperparameters(max_steps=300), circumstances(rows=3200))
+    resolved = resolved_of(Hyperparameters(max_steps=300), circumstances(rows=3200))
 
     assert (resolved["epochs"].value, resolved["epochs"].source) == (3, "auto:max_steps")
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "shares"),
-    [
-        ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
-        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
-        ("cosine", [0.5, 1.0, 1.0, 0.853553, 0.5, 0.146447]),
-    ],
+    ("fewest", "imbalance"),
+    [(500, "none"), (200, "class_weights"), (50, "class_weights_and_sampling")],
 )
-def test_schedule_rises_then_falls(scheduler: str, shares: list[float]) -> None:
-    asked = Hyperparameters(scheduler=scheduler, warmup=1 / 3)
-    settings = settle(resolve(asked, circumstances()))
+def test_uneven_classes_are_weighed(fewest: int, imbalance: str) -> None:
+    counts = np.array([1000, fewest, 0])
 
-    found = [schedule(step, 6, settings) for step in range(6)]
+    resolved = resolved_of(Hyperparameters(), circumstances(class_counts=counts))
 
-    assert found == pytest.approx(shares, abs=1e-6)
+    assert resolved["imbalance"].value == imbalance
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e-5])
+def test_an_unusual_rate_is_run_and_told(rate: float) -> None:
+    resolved, advice = resolve(Hyperparameters(learning_rate=rate), circumstances())
+
+    assert resolved["learning_rate"].value == rate
+    assert [each.code for each in advice] == ["unusual-learning-rate"]
+    assert "10 times" in advice[0].message
+
+
+def test_a_warm_up_that_outlasts_the_run_is_shortened_and_told() -> None:
+    resolved, advice = resolve(Hyperparameters(warmup=500, max_steps=50), circumstances())
+
+    assert resolved["warmup"].value == 5
+    assert [each.code for each in advice] == ["warmup-exceeds-training"]
+
+
+def test_layers_that_are_not_there_cannot_be_frozen() -> None:
+    with pytest.raises(Failure, match="6 layers"):
+        resolve(Hyperparameters(freeze=["embeddings", 6]), circumstances())
 
 
 def test_few_labels_keep_hard_targets() -> None:
-    resolved = resolve(Hyperparameters(), circumstances(labels=6))
+    resolved = resolved_of(Hyperparameters(), circumstances(class_counts=np.full(6, 1500)))
 
     assert (resolved["label_smoothing"].value, resolved["label_smoothing"].source) == (
         0.0,

@@ -69,8 +69,19 @@ def test_first_metric_is_of_the_first_step(bench: Bench) -> None:
     assert set(first.values) == {"loss", "learning_rate", "grad_norm"}
 
 
+def test_a_probed_head_begins_with_less_to_learn(bench: Bench) -> None:
+    asked = Hyperparameters(epochs=3, learning_rate=5e-3, linear_probe=True)
+
+    events = bench.run(bench.spec(hyperparameters=asked))
+
+    assert of_kind(events, MetricLogged)[0].values["loss"] < 0.8  # of ln 3
+    assert "probing" in {each.progress.phase for each in of_kind(events, ProgressMade)}
+
+
 def test_losses_are_logged_twenty_times_and_at_the_last_step(bench: Bench) -> None:
-    events = bench.run(bench.spec(hyperparameters=Hyperparameters(max_steps=45)))
+    events = bench.run(
+        bench.spec(hyperparameters=Hyperparameters(max_steps=45, early_stopping=None))
+    )
 
     assert logged_steps(events) == [1, *range(2, 45, 2), 45]
 
@@ -270,7 +281,9 @@ def test_run_without_validation_rows_keeps_the_newest_weights(bench: Bench) -> N
 def test_checkpoints_that_nobody_takes_away_are_few(bench: Bench) -> None:
     checkpoints = Checkpoints(every=2, keep_last=1, keep_best=1)
 
-    bench.run(bench.spec(checkpoints=checkpoints))
+    hyperparameters = Hyperparameters(epochs=3, learning_rate=5e-3, early_stopping=None)
+
+    bench.run(bench.spec(checkpoints=checkpoints, hyperparameters=hyperparameters))
 
     found = sorted(path.name for path in (bench.directory / "work/checkpoints").iterdir())
     assert found == ["step-16", "step-18"]

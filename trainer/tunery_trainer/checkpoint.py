@@ -39,6 +39,8 @@ class TrainingState(msgspec.Struct, kw_only=True):
     best_step: int | None = None
     best_value: float | None = None
     stale_validations: int = 0  # since the best one
+    borne_validations: int = 0  # since the best one, or since the rate was reduced
+    reductions: int = 0  # of the learning rate, by validations that were no better
     stop_reason: str | None = None
     scaler: dict[str, int | float] = {}  # of fp16's loss scaling
 

@@ -141,9 +141,16 @@ def quiet() -> None:
 
 
 def epoch_batches(
-    lengths: NDArray[np.int32], *, batch_size: int, seed: int, epoch: int
+    lengths: NDArray[np.int32],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    weights: NDArray[np.float64] | None = None,
 ) -> list[NDArray[np.int64]]:
     """Return the row numbers of each batch of one epoch; every row stands in exactly one.
+
+    With `weights` (rows,) as many rows are drawn as there are, each as often as it weighs.
 
     A function of its arguments alone, so that a resumed run takes up at the next batch. Rows are
     shuffled, sorted by length within chunks of 50 batches, and the batches shuffled again: random
@@ -151,6 +158,8 @@ def epoch_batches(
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))
+    if weights is not None:
+        order = generator.choice(len(lengths), len(lengths), p=weights / weights.sum())
     batches = []
     for chunk in _slices(order, batch_size * CHUNK_BATCHES):
         by_length = chunk[np.argsort(lengths[chunk], kind="stable")]

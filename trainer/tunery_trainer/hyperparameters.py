@@ -5,20 +5,37 @@ dimensions decide.
 """
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tunery.types import EarlyStopping, Hyperparameters, Resolved
+from tunery.types import (
+    EarlyStopping,
+    Hyperparameters,
+    Imbalance,
+    Optimizer,
+    PlateauSchedule,
+    Precision,
+    Resolved,
+    StepSchedule,
+)
 from tunery_trainer.failure import Failure
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
 MICRO_BATCH_TOKENS = 16_384  # padded, of one forward pass; activations of MiniLM fit in 2 GB
 HEAD_MULTIPLIER = 10.0
+SGD_MULTIPLIER = 100.0  # its steps are as small as the gradient; Adam's are not
 MANY_LABELS = 20  # from here on, labels overlap, and a hard target is learned by heart
 SMOOTHING = 0.1
+DEEP_LAYERS = 7  # from here on, lower layers take lower rates
+LAYER_DECAY = 0.95
+UNEVEN, VERY_UNEVEN = 3.0, 10.0  # rows of the largest class over those of the smallest
+UNUSUAL_RATE = 10.0  # times the rule's rate, or a tenth of it and less
+HUGE = 24 * 1024  # layers times hidden size, from which on activations are not kept
+
+Schedule = Literal["linear", "cosine", "constant", "inverse_sqrt"] | StepSchedule | PlateauSchedule
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True):
@@ -30,16 +47,23 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     epochs: int
     max_steps: int | None
     max_minutes: float | None
-    scheduler: Literal["linear", "cosine", "constant"]
+    scheduler: Schedule
     warmup: float
-    optimizer: Literal["adamw"]
+    optimizer: Optimizer
+    momentum: float
+    layerwise_lr_decay: float
+    linear_probe: bool
+    freeze: list[Literal["embeddings"] | int]
+    reinit_top_layers: int
+    imbalance: Imbalance
+    gradient_checkpointing: bool
     weight_decay: float
     max_grad_norm: float
     label_smoothing: float
     dropout: float
     max_length: int
     gradient_accumulation_steps: int
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     seed: int
     early_stopping: EarlyStopping | None
     threads: int
@@ -50,7 +74,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
 
     lengths: NDArray[np.int32]  # tokens of the training rows, cut at `positions`
     positions: int
-    labels: int
+    class_counts: NDArray[np.int64]  # training rows of each label
     hidden_size: int
     layers: int
     dropout: float
@@ -58,11 +82,20 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     threads: int
 
 
-def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]:
-    """Return the value of every hyperparameter and where it comes from.
+class Advice(NamedTuple):
+    """What is unusual about the hyperparameters: a problem code, and why."""
+
+    code: str
+    message: str
+
+
+def resolve(
+    asked: Hyperparameters, found: Circumstances
+) -> tuple[dict[str, Resolved], list[Advice]]:
+    """Return the value of every hyperparameter and where it comes from, and what is unusual.
 
     Raises:
-        Failure: max_length is more than the model's positions.
+        Failure: max_length is more than the model's positions, or a layer is none of the model's.
     """
     rows = len(found.lengths)
     default = Hyperparameters()
@@ -70,7 +103,8 @@ def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]
     for name in asked.__struct_fields__:
         value = getattr(asked, name)
         source = "default" if value == getattr(default, name) else "user"
-        resolved[name] = Resolved(value=msgspec.to_builtins(value), source=source)
+        plain = list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
+        resolved[name] = Resolved(value=plain, source=source)
 
     def fill(name: str, value: float | str | None, rule: str) -> None:
         if name not in resolved or resolved[name].value == "auto":
@@ -80,7 +114,10 @@ def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]
     batch_size = _number(resolved, "batch_size")
     rate, rule = _learning_rate(found.hidden_size, found.layers)
     # Square-root scaling, for the large batches of large datasets.
-    fill("learning_rate", rate * math.sqrt(max(1.0, batch_size / 32)), rule)
+    rate *= math.sqrt(max(1.0, batch_size / 32))
+    if asked.optimizer == "sgd":
+        rate, rule = rate * SGD_MULTIPLIER, f"{rule}-sgd"
+    fill("learning_rate", rate, rule)
     fill(
         "head_learning_rate",
         _number(resolved, "learning_rate") * HEAD_MULTIPLIER,
@@ -91,7 +128,7 @@ def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]
         resolved["epochs"] = Resolved(value=epochs, source="auto:max_steps")
     fill("epochs", _epochs(rows), "rows")
     fill("dropout", found.dropout, "base-model")
-    many = found.labels >= MANY_LABELS
+    many = len(found.class_counts) >= MANY_LABELS
     fill("label_smoothing", SMOOTHING if many else 0.0, "many-labels" if many else "few-labels")
     fill("max_length", _max_length(found), "p99-tokens")
     max_length = _number(resolved, "max_length")
@@ -103,14 +140,67 @@ def resolve(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]
     parts = math.ceil(batch_size * max_length / MICRO_BATCH_TOKENS)
     fill("gradient_accumulation_steps", min(parts, batch_size), "tokens")
     fill("precision", "bf16" if found.has_bf16 else "fp32", "device")
+    deep = found.layers >= DEEP_LAYERS
+    fill("layerwise_lr_decay", LAYER_DECAY if deep else 1.0, "deep" if deep else "shallow")
+    fill("imbalance", *_imbalance(found.class_counts))
+    huge = found.layers * found.hidden_size >= HUGE
+    fill("gradient_checkpointing", huge, "large-model" if huge else "small-model")
+    _check_layers(asked, found.layers)
+    total_steps = asked.max_steps or math.ceil(rows / batch_size) * int(_number(resolved, "epochs"))
+    if asked.scheduler in ("step", "reduce_on_plateau"):
+        default_of = {
+            "step": StepSchedule(step_size=max(1, math.ceil(total_steps / 3))),
+            "reduce_on_plateau": PlateauSchedule(),
+        }
+        resolved["scheduler"] = Resolved(
+            value=msgspec.to_builtins(default_of[asked.scheduler]), source="auto:total-steps"
+        )
     resolved["threads"] = Resolved(value=found.threads, source="default")
-    return resolved
+    return resolved, _advice(asked, resolved, usual=rate, total_steps=total_steps)
 
 
 def settle(resolved: dict[str, Resolved]) -> Settings:
     """Return what was resolved as typed numbers."""
     values: dict[str, Any] = {name: entry.value for name, entry in resolved.items()}
     return msgspec.convert(values, Settings)
+
+
+def _advice(
+    asked: Hyperparameters, resolved: dict[str, Resolved], *, usual: float, total_steps: int
+) -> list[Advice]:
+    advice: list[Advice] = []
+    rate = _number(resolved, "learning_rate")
+    if not usual / UNUSUAL_RATE < rate < usual * UNUSUAL_RATE:
+        times = rate / usual if rate > usual else usual / rate
+        how = "above" if rate > usual else "below"
+        message = f"learning_rate {rate:g} is {times:.0f} times {how} the usual {usual:g}"
+        why = "training may diverge" if rate > usual else "it may learn next to nothing"
+        advice.append(Advice("unusual-learning-rate", f"{message} for this model: {why}"))
+    if asked.warmup >= 1 and asked.warmup >= total_steps:
+        shortened = math.ceil(0.1 * total_steps)
+        resolved["warmup"] = Resolved(value=float(shortened), source="auto:warmup-exceeds-training")
+        message = (
+            f"warmup of {asked.warmup:g} steps would outlast the {total_steps} steps of the run, "
+            f"at rates that never reach learning_rate; it takes {shortened}"
+        )
+        advice.append(Advice("warmup-exceeds-training", message))
+    return advice
+
+
+def _check_layers(asked: Hyperparameters, layers: int) -> None:
+    numbers = [each for each in asked.freeze if each != "embeddings"]
+    if asked.reinit_top_layers > layers or any(each >= layers for each in numbers):
+        raise Failure("no-such-layer", f"the base model has {layers} layers, from 0")
+
+
+def _imbalance(counts: NDArray[np.int64]) -> tuple[Imbalance, str]:
+    some = counts[counts > 0]
+    ratio = float(some.max() / some.min()) if len(some) else 1.0
+    if ratio < UNEVEN:
+        return "none", f"ratio-below-{UNEVEN:g}"
+    if ratio <= VERY_UNEVEN:
+        return "class_weights", f"ratio-to-{VERY_UNEVEN:g}"
+    return "class_weights_and_sampling", f"ratio-above-{VERY_UNEVEN:g}"
 
 
 def _number(resolved: dict[str, Resolved], name: str) -> float:

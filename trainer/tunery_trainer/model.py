@@ -52,13 +52,17 @@ class Classifier(nn.Module):
 
         Shapes: input_ids, attention_mask (batch, tokens) int64; returns (batch, labels) float32.
         """
+        logits: Tensor = self.head(self.pooled(input_ids, attention_mask))  # (B, C)
+        return logits
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean state of each text's tokens (batch, hidden)."""
         states = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask
         ).last_hidden_state  # (B, T, H)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
-        pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
-        logits: Tensor = self.head(pooled)  # (B, C)
-        return logits
+        mean: Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
+        return mean
 
 
 class BaseFacts:
@@ -105,7 +109,7 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True)
     head = task_named(facts.task).head(config.hidden_size, facts.labels, dropout)
     weights = load_file(model_dir / "2_Dense" / "model.safetensors")
-    _linear(head).load_state_dict(
+    linear_of(head).load_state_dict(
         {"weight": weights["linear.weight"], "bias": weights["linear.bias"]}
     )
     return _own_memory(Classifier(_load_encoder(model_dir, config), head)).eval()
@@ -120,7 +124,7 @@ def save_classifier(
     for name in TOKENIZER_FILES:
         if (tokenizer_from / name).is_file():
             shutil.copyfile(tokenizer_from / name, directory / name)
-    linear = _linear(classifier.head)
+    linear = linear_of(classifier.head)
     dense = directory / "2_Dense"
     dense.mkdir()
     save_file(
@@ -190,7 +194,8 @@ def _own_memory(classifier: Classifier) -> Classifier:
     return classifier
 
 
-def _linear(head: nn.Module) -> nn.Linear:
+def linear_of(head: nn.Module) -> nn.Linear:
+    """Return the one linear layer of a head."""
     return next(module for module in head.modules() if isinstance(module, nn.Linear))
 
 

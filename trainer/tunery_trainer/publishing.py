@@ -59,7 +59,7 @@ class Publisher:
             "transformers": transformers.__version__,
         }
         for name, entry in resolved.items():
-            if not isinstance(entry.value, dict):
+            if not isinstance(entry.value, dict | list):
                 self._facts[f"hyperparameters.{name}"] = entry.value
 
     def checkpoint(

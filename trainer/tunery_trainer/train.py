@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from tunery.types import Resolved
 from tunery_trainer import checkpoint, data, model
+from tunery_trainer.adapt import reinit_top_layers, set_trainable
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
-from tunery_trainer.hyperparameters import Circumstances, resolve, settle
+from tunery_trainer.hyperparameters import Advice, Circumstances, resolve, settle
+from tunery_trainer.imbalance import class_weights_of, sampling_weights_of
 from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
 from tunery_trainer.optimization import (
     accumulate_gradients,
@@ -34,12 +36,14 @@ from tunery_trainer.optimization import (
     schedule,
     set_learning_rate,
 )
+from tunery_trainer.probe import probe_head
 from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol.events import (
     AnyEvent,
     HyperparametersResolved,
     Interrupted,
     MetricLogged,
+    WarningRaised,
     finite,
 )
 from tunery_trainer.protocol.specs import FinetuneRun
@@ -108,8 +112,10 @@ def _finetune(
     _log.info("tokenised %d training and %d validation rows", len(train), len(validation))
 
     # Hyperparameters. What attempt 1 resolved stays.
-    resolved = _resolve(spec, base, train)
+    resolved, advice = _resolve(spec, base, train)
     settings = settle(resolved)
+    for each in advice:
+        emit(WarningRaised(code=each.code, message=each.message))
     emit(HyperparametersResolved(resolved=resolved))
     _log.info("%s", ", ".join(f"{name} {each.value}" for name, each in resolved.items()))
 
@@ -122,9 +128,26 @@ def _finetune(
     _seed(settings.seed)
     if spec.resume_from is None:
         classifier = new_classifier(base_dir, base, task, spec.labels, settings.dropout)
+        reinit_top_layers(classifier, settings.reinit_top_layers)
     else:
         classifier = load_classifier(Path(spec.resume_from), settings.dropout)
     classifier.to(accelerator.device).train()
+    set_trainable(classifier, settings)
+    if settings.linear_probe and spec.resume_from is None:
+        meter.enter("probing")
+        try:
+            probe_head(
+                classifier,
+                train,
+                max_length=settings.max_length,
+                pad_id=base.pad_id,
+                device=accelerator.device,
+                alive=alive,
+            )
+        except _Released:
+            emit(Interrupted(step=0))
+            return
+        _seed(settings.seed)  # a probe draws none, but its libraries might
     optimizer = new_optimizer(classifier, settings)
     prepared_model, prepared_optimizer = accelerator.prepare(classifier, optimizer)
     state, best_weights = TrainingState(), None
@@ -159,6 +182,9 @@ def _finetune(
     began_at = time.monotonic() - state.elapsed_seconds
     validation_seconds = 0.0
     batches: list[NDArray[np.int64]] = []
+    counts = np.bincount(train.labels, minlength=len(spec.labels))
+    class_weights = class_weights_of(counts, settings.imbalance, accelerator.device)
+    sampling_weights = sampling_weights_of(counts, train.labels, settings.imbalance)
     _log.info("training from step %d to %d", state.step, total_steps)
     meter.enter("training")
     while True:
@@ -201,7 +227,11 @@ def _finetune(
         epoch, position = divmod(state.step, steps_per_epoch)
         if position == 0 or not batches:
             batches = epoch_batches(
-                lengths, batch_size=settings.batch_size, seed=settings.seed, epoch=epoch
+                lengths,
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                epoch=epoch,
+                weights=sampling_weights,
             )
         parts = [
             train.batch(
@@ -213,9 +243,11 @@ def _finetune(
             for part in np.array_split(batches[position], settings.gradient_accumulation_steps)
             if len(part)
         ]
-        factor = schedule(state.step, total_steps, settings)
+        factor = schedule(state.step, total_steps, settings, state.reductions)
         set_learning_rate(optimizer, factor)
-        loss, grad_norm = accumulate_gradients(accelerator, prepared_model, parts, task, settings)
+        loss, grad_norm = accumulate_gradients(
+            accelerator, prepared_model, parts, task, settings, class_weights
+        )
         # Judged before the optimizer sees it, so that the weights stay finite.
         if not may_step(accelerator, loss, grad_norm):
             values = {"loss": loss, "grad_norm": grad_norm}
@@ -286,14 +318,16 @@ def _load_rows(
     return train, cache.load(Path(spec.validation), "validation", alive)
 
 
-def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, Resolved]:
+def _resolve(
+    spec: FinetuneRun, base: BaseFacts, train: TokenRows
+) -> tuple[dict[str, Resolved], list[Advice]]:
     cuda = spec.device != "cpu"
-    fresh = resolve(
+    fresh, advice = resolve(
         spec.hyperparameters,
         Circumstances(
             lengths=train.lengths,
             positions=base.positions,
-            labels=len(spec.labels),
+            class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,
@@ -301,10 +335,10 @@ def _resolve(spec: FinetuneRun, base: BaseFacts, train: TokenRows) -> dict[str, 
             threads=spec.threads,
         ),
     )
-    resolved = fresh | (spec.resolved or {})
+    resolved = fresh | (spec.resolved or {})  # what attempt 1 resolved stays
     if resolved["precision"].value == "fp16" and not cuda:
         raise Failure("unsupported-precision", "fp16 needs a GPU; this device is a CPU")
-    return resolved
+    return resolved, [] if spec.resolved else advice
 
 
 def _seed(seed: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tunery.types import PlateauSchedule
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenRows
 from tunery_trainer.hyperparameters import Settings
@@ -29,7 +30,7 @@ def validate(
     device: torch.device,
     alive: Callable[[], None],
 ) -> dict[str, float]:
-    """Return validation_loss, accuracy and macro_f1; nothing where there are no rows.
+    """Return validation_loss and the figures of the task; nothing where there are no rows.
 
     `alive` is called before each batch, and may raise to end the validation.
     """
@@ -54,12 +55,9 @@ def validate(
     labels = [str(i) for i in range(found[0].shape[1])]
     targets = rows.labels[np.concatenate(batches)]
     metrics = task.scores(np.concatenate(found), targets, labels).metrics
-    return {
-        name: value for name, key in _NAMES.items() if (value := metrics[key].value) is not None
-    }
-
-
-_NAMES = {"validation_loss": "loss", "accuracy": "accuracy", "macro_f1": "macro_f1"}
+    figures = {name: metric.value for name, metric in metrics.items() if metric.value is not None}
+    loss = figures.pop("loss", None)
+    return figures if loss is None else {"validation_loss": loss, **figures}
 
 
 def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -> bool:
@@ -75,9 +73,15 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
     value = _value(figures, settings)
     min_delta = stopping.min_delta if stopping else 0.0
     if state.best_value is None or value > state.best_value + min_delta:
-        state.best_step, state.best_value, state.stale_validations = state.step, value, 0
+        state.best_step, state.best_value = state.step, value
+        state.stale_validations = state.borne_validations = 0
         return True
     state.stale_validations += 1
+    state.borne_validations += 1
+    if isinstance(settings.scheduler, PlateauSchedule) and (
+        state.borne_validations > settings.scheduler.patience
+    ):
+        state.reductions, state.borne_validations = state.reductions + 1, 0
     if stopping and state.stale_validations >= stopping.patience:
         state.stop_reason = state.stop_reason or "early-stopping"
     return False

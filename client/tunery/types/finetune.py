@@ -8,8 +8,19 @@ from tunery.types._meta import SLUG_PATTERN, Answer, Request, about
 from tunery.types.deployments import DeployStep
 
 Auto = Literal["auto"]
-StoppingMetric = Literal["loss", "accuracy", "macro_f1"]
+StoppingMetric = Literal[
+    "loss",
+    "accuracy",
+    "macro_f1",
+    "macro_precision",
+    "macro_recall",
+    "weighted_f1",
+    "weighted_precision",
+    "weighted_recall",
+]
 Precision = Literal["fp32", "bf16", "fp16"]
+Optimizer = Literal["adamw", "adam", "sgd", "adafactor"]
+Imbalance = Literal["none", "class_weights", "class_weights_and_sampling"]
 
 
 class EarlyStopping(Request, kw_only=True, frozen=True):
@@ -20,12 +31,42 @@ class EarlyStopping(Request, kw_only=True, frozen=True):
     min_delta: Annotated[float, about("Less is no improvement.", 0.0, ge=0, le=1e6)] = 0.0
 
 
+class StepSchedule(Request, kw_only=True, frozen=True, tag_field="name", tag="step"):
+    """Multiplies the rate by `gamma` after every `step_size` steps that follow the warm-up."""
+
+    step_size: Annotated[int, about("Optimizer steps.", 500, ge=1, le=10**9)]
+    gamma: Annotated[float, about("Factor.", 0.1, gt=0, le=1)] = 0.1
+
+
+class PlateauSchedule(
+    Request, kw_only=True, frozen=True, tag_field="name", tag="reduce_on_plateau"
+):
+    """Multiplies the rate by `factor` after more than `patience` validations without a better one.
+
+    Better is what early stopping calls so, or macro F1.
+    """
+
+    factor: Annotated[float, about("Factor.", 0.5, gt=0, lt=1)] = 0.5
+    patience: Annotated[int, about("Validations that are borne.", 2, ge=0, le=1000)] = 2
+
+
+Scheduler = (
+    Literal["linear", "cosine", "constant", "inverse_sqrt", "step", "reduce_on_plateau"]
+    | StepSchedule
+    | PlateauSchedule
+)
+
+
 class Hyperparameters(Request, kw_only=True, frozen=True):
     """How to train. Everything may be left out; the job echoes what it resolved to."""
 
     learning_rate: Annotated[
         Auto | Annotated[float, about("Peak of the schedule.", 2e-4, gt=0, le=1)],
         about("Peak of the schedule.", "auto"),
+    ] = "auto"
+    head_learning_rate: Annotated[
+        Auto | Annotated[float, about("Peak of the schedule.", 2e-3, gt=0, le=10)],
+        about("Of the head; `auto` is ten times learning_rate.", "auto"),
     ] = "auto"
     batch_size: Annotated[
         Auto | Annotated[int, about("Effective.", 32, ge=1, le=65536)],
@@ -43,11 +84,36 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
         Annotated[float, Meta(gt=0, le=10**6)] | None,
         about("Ends the run in time; the best is kept.", None, 30.0),
     ] = None
-    scheduler: Annotated[Literal["linear", "cosine", "constant"], about("After warm-up.")] = (
-        "linear"
-    )
-    warmup: Annotated[float, about("Share of the steps.", 0.1, ge=0, le=1)] = 0.1
-    optimizer: Annotated[Literal["adamw"], about("Decoupled weight decay.", "adamw")] = "adamw"
+    scheduler: Annotated[
+        Scheduler,
+        about("After warm-up. `step` alone is a tenth after each third of the run.", "linear"),
+    ] = "linear"
+    warmup: Annotated[
+        float, about("Share of the steps; from 1 on, steps.", 0.1, 200.0, ge=0, le=10**9)
+    ] = 0.1
+    optimizer: Annotated[Optimizer, about("`adamw` decays weights apart.", "adamw")] = "adamw"
+    momentum: Annotated[float, about("Of `sgd`.", 0.9, ge=0, lt=1)] = 0.9
+    layerwise_lr_decay: Annotated[
+        Auto | Annotated[float, about("Factor.", 0.95, gt=0, le=1)],
+        about("Rate of a layer over that of the one above; `auto` is 0.95 from 7 layers on.", 0.95),
+    ] = "auto"
+    linear_probe: Annotated[
+        bool, about("Starts the head from a logistic regression on the untrained encoder.", True)
+    ] = False
+    freeze: Annotated[
+        tuple[Literal["embeddings"] | Annotated[int, Meta(ge=0, le=1000)], ...],
+        about("What is not trained: the embeddings, layers by number.", ["embeddings", 0]),
+    ] = ()
+    reinit_top_layers: Annotated[
+        int, about("Layers that start from random weights.", 0, ge=0, le=1000)
+    ] = 0
+    imbalance: Annotated[
+        Auto | Imbalance,
+        about("Weights of classes; `auto` by the ratio of the largest to the smallest.", "auto"),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        Auto | bool, about("Less memory for a third more time; `auto` for large models.", "auto")
+    ] = "auto"
     weight_decay: Annotated[float, about("None on biases and norms.", 0.01, ge=0, le=1)] = 0.01
     max_grad_norm: Annotated[float, about("Clips the gradient.", 1.0, gt=0, le=1e6)] = 1.0
     label_smoothing: Annotated[

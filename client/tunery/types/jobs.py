@@ -45,7 +45,9 @@ class Progress(Answer, kw_only=True, frozen=True):
 class Resolved(Answer, kw_only=True, frozen=True):
     """What a hyperparameter became, and by which rule."""
 
-    value: Annotated[bool | Whole | Score | str | dict[str, Any] | None, about("The value.", 2e-4)]
+    value: Annotated[
+        bool | Whole | Score | str | list[Any] | dict[str, Any] | None, about("The value.", 2e-4)
+    ]
     source: Annotated[str, about("`user`, `default`, or `auto:<rule>`.", "auto:encoder-small")]
 
 

@@ -54,9 +54,16 @@ class Task(Protocol):
         ...
 
     def loss(
-        self, logits: "torch.Tensor", labels: "torch.Tensor", label_smoothing: float
+        self,
+        logits: "torch.Tensor",
+        labels: "torch.Tensor",
+        label_smoothing: float,
+        class_weights: "torch.Tensor | None",
     ) -> "torch.Tensor":
-        """Return the mean loss: logits (batch, labels), labels (batch,) int64; a scalar."""
+        """Return the mean loss: logits (batch, labels), labels (batch,) int64; a scalar.
+
+        `class_weights` (labels,) weigh the rows of each class; their mean over all rows is 1.
+        """
         ...
 
     def predictions(

@@ -80,12 +80,20 @@ class TextClassification:
         return torch.nn.Sequential(torch.nn.Dropout(dropout), linear)
 
     def loss(
-        self, logits: "torch.Tensor", labels: "torch.Tensor", label_smoothing: float
+        self,
+        logits: "torch.Tensor",
+        labels: "torch.Tensor",
+        label_smoothing: float,
+        class_weights: "torch.Tensor | None",
     ) -> "torch.Tensor":
         """Return the mean cross-entropy: logits (batch, labels), labels (batch,); a scalar."""
         import torch
 
-        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        # Over rows, not over weights: a batch of rare classes weighs more than another.
+        total = torch.nn.functional.cross_entropy(
+            logits, labels, class_weights, label_smoothing=label_smoothing, reduction="sum"
+        )
+        return total / len(labels)
 
     def predictions(
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
