@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-# Test files that run at once (tests/conftest.py has what stays together).
+# Test files that run at once; most of them wait for a service that they have started.
 JOBS ?= 2
 EXTRAS := server,trainer,minilm,postgres,dev
 
@@ -18,7 +18,7 @@ demo: $(STAMP)
 	@$(VENV)/bin/python tests/demo/demo.py $(DEMO_FLAGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadgroup -m "not chaos and not cuda" tests
+	@$(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadfile -m "not chaos and not cuda" tests
 
 chaos: $(STAMP)
 	@$(VENV)/bin/python -m pytest -q -s -m chaos tests/chaos
