@@ -75,7 +75,7 @@ BODIES = [
         "/hyperparameters/weight_decay",
     ),
     ("128 dropout", spec(dropout=1.5), 422, "out-of-range", "/hyperparameters/dropout"),
-    ("128 warm-up", spec(warmup=1.5), 422, "out-of-range", "/hyperparameters/warmup"),
+    ("128 warm-up", spec(warmup=-0.1), 422, "out-of-range", "/hyperparameters/warmup"),
     (
         "128 accumulation",
         spec(gradient_accumulation_steps=0),
