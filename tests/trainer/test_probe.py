@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.trainer.tiny_model import LABELS, Bench
 
 from tunery_trainer.data import TokenCache
+from tunery_trainer.forward import forward_rows
 from tunery_trainer.model import BaseFacts, Classifier, linear_of, new_classifier
 from tunery_trainer.probe import INVERSE_REGULARISATION, probe_head
 from tunery_trainer.tasks import task_named
@@ -29,21 +30,22 @@ def probed(bench: Bench):
     rows = cache.load(bench.train, "train", lambda: None)
 
     def probed(labels: np.ndarray, names: list[str]) -> tuple[Classifier, np.ndarray]:
-        rows.labels = labels
         classifier = new_classifier(bench.base, facts, task, names, 0.1).eval()
         features = []
         for i in range(len(rows)):
             batch = rows.batch(np.array([i]), max_length=64, pad_id=0, device=torch.device("cpu"))
             with torch.inference_mode():
                 features.append(classifier.pooled(batch.input_ids, batch.attention_mask)[0].numpy())
-        probe_head(
+        found = forward_rows(
             classifier,
+            classifier.pooled,
             rows,
             max_length=64,
             pad_id=0,
             device=torch.device("cpu"),
             alive=lambda: None,
         )
+        probe_head(classifier, found, labels)
         return classifier, np.stack(features)
 
     probed.labels = rows.labels

@@ -12,6 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from tunery_trainer.adapt import reinit_top_layers, set_trainable
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
+from tunery_trainer.forward import forward_rows
 from tunery_trainer.hyperparameters import Advice, Circumstances, resolve, settle
 from tunery_trainer.imbalance import class_weights_of, sampling_weights_of
 from tunery_trainer.model import BaseFacts, load_classifier, new_classifier
@@ -133,20 +135,22 @@ def _finetune(
         classifier = load_classifier(Path(spec.resume_from), settings.dropout)
     classifier.to(accelerator.device).train()
     set_trainable(classifier, settings)
+    forward = partial(
+        forward_rows,
+        max_length=settings.max_length,
+        pad_id=base.pad_id,
+        device=accelerator.device,
+        alive=alive,
+    )
     if settings.linear_probe and spec.resume_from is None:
         meter.enter("probing")
         try:
-            probe_head(
-                classifier,
-                train,
-                max_length=settings.max_length,
-                pad_id=base.pad_id,
-                device=accelerator.device,
-                alive=alive,
-            )
+            features = forward(classifier, classifier.pooled, train)
+            alive()
         except _Released:
             emit(Interrupted(step=0))
             return
+        probe_head(classifier, features, train.labels)
         _seed(settings.seed)  # a probe draws none, but its libraries might
     optimizer = new_optimizer(classifier, settings)
     prepared_model, prepared_optimizer = accelerator.prepare(classifier, optimizer)
@@ -194,15 +198,7 @@ def _finetune(
             validated_at = time.monotonic()
             meter.enter("validating")
             try:
-                figures = validate(
-                    prepared_model,
-                    validation,
-                    task,
-                    max_length=settings.max_length,
-                    pad_id=base.pad_id,
-                    device=accelerator.device,
-                    alive=alive,
-                )
+                figures = validate(prepared_model, validation, task, forward)
             except _Released:
                 save({}, best=False)
                 emit(Interrupted(step=state.step))

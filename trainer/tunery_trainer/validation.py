@@ -1,60 +1,27 @@
 """Validation: what the model in training says about the validation split.
 
-Owns the forward passes without gradients and the choice of what counts as better. Draws no random
-number, so that a run with more validations trains the same.
+Owns the choice of what counts as better.
 """
 
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-import torch
 
 from tunery.types import PlateauSchedule
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenRows
+from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
-from tunery_trainer.padding import BATCH_ROWS, MAX_TOKENS, length_batches
 from tunery_trainer.tasks import Task
 
 
-def validate(
-    classifier: Any,
-    rows: TokenRows,
-    task: Task,
-    *,
-    max_length: int,
-    pad_id: int,
-    device: torch.device,
-    alive: Callable[[], None],
-) -> dict[str, float]:
-    """Return validation_loss and the figures of the task; nothing where there are no rows.
-
-    `alive` is called before each batch, and may raise to end the validation.
-    """
+def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> dict[str, float]:
+    """Return validation_loss and the figures of the task; nothing where there are no rows."""
     if not len(rows):
         return {}
-    found = []
-    batches = length_batches(
-        np.minimum(rows.lengths, max_length),
-        max_rows=BATCH_ROWS,
-        max_tokens=MAX_TOKENS[device.type],
-    )
-    classifier.eval()
-    try:
-        for indices in batches:
-            alive()
-            batch = rows.batch(indices, max_length=max_length, pad_id=pad_id, device=device)
-            with torch.inference_mode():
-                logits = classifier(batch.input_ids, batch.attention_mask)  # (B, C)
-            found.append(logits.float().cpu().numpy())
-    finally:
-        classifier.train()
-    labels = [str(i) for i in range(found[0].shape[1])]
-    targets = rows.labels[np.concatenate(batches)]
-    metrics = task.scores(np.concatenate(found), targets, labels).metrics
+    logits = forward(classifier, classifier, rows)  # (rows, C)
+    labels = [str(i) for i in range(logits.shape[1])]
+    metrics = task.scores(logits, rows.labels, labels).metrics
     figures = {name: metric.value for name, metric in metrics.items() if metric.value is not None}
     loss = figures.pop("loss", None)
     return figures if loss is None else {"validation_loss": loss, **figures}

@@ -34,6 +34,17 @@ def stored(api: Api) -> list[str]:
     return [path.name for path in api.services.artifacts.readable("datasets").iterdir()]
 
 
+def publish_and_fail(api: Api, directory: Path, *, committed: bool) -> None:
+    job = claimed(api)
+    ingested = made(directory / "work" / "dataset")
+    database = FailingDatabase(api.services.settings.database, committed=committed)
+    try:
+        publisher = Publisher(database, api.services.artifacts)
+        api.run(publisher.dataset(job, ingested, directory / "work"))
+    finally:
+        api.run(database.close())
+
+
 def test_a_dataset_is_published_where_its_row_says(api: Api, tmp_path: Path) -> None:
     dataset = registered(api)
     job = claimed(api)
@@ -97,14 +108,9 @@ def test_an_artifact_goes_with_the_transaction_that_was_to_name_it(
     api: Api, tmp_path: Path
 ) -> None:
     registered(api)
-    job = claimed(api)
-    ingested = made(tmp_path / "work" / "dataset")
-    database = FailingDatabase(api.services.settings.database, committed=False)
 
-    publisher = Publisher(database, api.services.artifacts)
     with pytest.raises(OSError, match="it is not committed"):
-        api.run(publisher.dataset(job, ingested, tmp_path / "work"))
-    api.run(database.close())
+        publish_and_fail(api, tmp_path, committed=False)
 
     assert stored(api) == []
 
@@ -113,13 +119,8 @@ def test_an_artifact_stays_that_a_commit_has_named_before_it_failed(
     api: Api, tmp_path: Path
 ) -> None:
     dataset = registered(api)
-    job = claimed(api)
-    ingested = made(tmp_path / "work" / "dataset")
-    database = FailingDatabase(api.services.settings.database, committed=True)
 
-    publisher = Publisher(database, api.services.artifacts)
     with pytest.raises(OSError, match="it is committed"):
-        api.run(publisher.dataset(job, ingested, tmp_path / "work"))
-    api.run(database.close())
+        publish_and_fail(api, tmp_path, committed=True)
 
     assert api.get(f"/datasets/{dataset['id']}/report").text == "{}"
