@@ -45,6 +45,7 @@ from tunery.types import (
     PredictResponse,
     ProblemPage,
     Ready,
+    RecipeChoice,
 )
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class AsyncClient:
         columns: Columns | None = None,
         policies: Policies | None = None,
         base_model: str = "minilm-l6",
+        recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
         progress: bool = False,
         timeout: float | None = None,
@@ -144,6 +146,7 @@ class AsyncClient:
             data,
             model=model,
             base_model=base_model,
+            recipe=recipe,
             hyperparameters=hyperparameters,
             deploy=deploy,
         )

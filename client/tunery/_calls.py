@@ -40,6 +40,7 @@ from tunery.types import (
     Preview,
     ProblemPage,
     Ready,
+    RecipeList,
     Report,
     RowPage,
     VersionSpec,
@@ -170,6 +171,11 @@ def preview_dataset(dataset_id: str, *, base_model: str, max_length: int | None)
 def list_base_models() -> Call[BaseModelList]:
     """GET /base-models."""
     return _get("/base-models", BaseModelList)
+
+
+def list_recipes() -> Call[RecipeList]:
+    """GET /recipes."""
+    return _get("/recipes", RecipeList)
 
 
 def finetune(spec: FinetuneSpec) -> Call[Job]:

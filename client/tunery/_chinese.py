@@ -81,6 +81,11 @@ CHINESE: dict[str, str] = {
     ),
     "Name of the model that gets a new version.": "得到新版本的模型名称。",
     "What is fine-tuned.": "要微调的基础模型。",
+    "Named defaults: tunery recipes.": "一组命名的默认设置：见 tunery recipes。",
+    "List named defaults.": "列出命名的默认设置。",
+    "List named defaults. With NAME, each rule of that one and its source.": (
+        "列出命名的默认设置；给出 NAME 则列出其中每条规则及其来源。"
+    ),
     "Passes over the training split.": "遍历训练集的次数。",
     "Peak of the schedule.": "学习率峰值。",
     "Examples of one optimizer step.": "每个优化步的样本数。",
@@ -277,6 +282,10 @@ CHINESE: dict[str, str] = {
     "model": "模型",
     "newest": "最新",
     "base model": "基础模型",
+    "recipe": "方案",
+    "hyperparameter": "超参数",
+    "rule": "规则",
+    "source": "来源",
     "checkpoint": "检查点",
     "size": "大小",
     "parity": "一致性",
@@ -391,6 +400,7 @@ CHINESE: dict[str, str] = {
     "{name} can't be {value}": "{name} 不能是 {value}",
     "; it must be {bound}": "；必须 {bound}",
     "there is no hyperparameter {name}": "没有超参数 {name}",
+    "there is no recipe {name}": "没有方案 {name}",
     "there is no problem {code}": "没有问题代码 {code}",
     "there is no dataset {name}; see: tunery datasets list": (
         "没有数据集 {name}；请看：tunery datasets list"

@@ -48,6 +48,7 @@ from tunery.types import (
     PredictResponse,
     ProblemPage,
     Ready,
+    RecipeChoice,
 )
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Client:
         columns: Columns | None = None,
         policies: Policies | None = None,
         base_model: str = "minilm-l6",
+        recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
         progress: bool = False,
         timeout: float | None = None,
@@ -147,6 +149,7 @@ class Client:
             data,
             model=model,
             base_model=base_model,
+            recipe=recipe,
             hyperparameters=hyperparameters,
             deploy=deploy,
         )

@@ -58,6 +58,8 @@ from tunery.types import (
     NewKey,
     Policies,
     Preview,
+    Recipe,
+    RecipeChoice,
     Report,
     Row,
     RuntimeName,
@@ -463,6 +465,7 @@ class Finetune:
         *,
         model: str,
         base_model: str = "minilm-l6",
+        recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
         checkpoints: Checkpoints | None = None,
         priority: int = 50,
@@ -480,6 +483,7 @@ class Finetune:
             dataset,
             model=model,
             base_model=base_model,
+            recipe=recipe,
             hyperparameters=hyperparameters,
             checkpoints=checkpoints,
             priority=priority,
@@ -575,6 +579,10 @@ class Models:
     def base_models(self) -> Sequence[BaseModel]:
         """Return what may be fine-tuned."""
         return self._caller.send(calls.list_base_models()).data
+
+    def recipes(self) -> Sequence[Recipe]:
+        """Return the named defaults of a fine-tune, each rule with its source."""
+        return self._caller.send(calls.list_recipes()).data
 
 
 class Deployments:

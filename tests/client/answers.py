@@ -175,6 +175,11 @@ VERSION: JSON = {
     "created_at": AT,
 }
 MODEL: JSON = {"name": "intent", "versions": 3, "latest": VERSION}
+RECIPE: JSON = {
+    "name": "few_shot",
+    "description": "For few rows a class.",
+    "rules": [{"hyperparameter": "epochs", "rule": "20", "source": "arXiv:2006.04884"}],
+}
 BASE_MODEL: JSON = {
     "id": "minilm-l6",
     "description": "small",

@@ -80,6 +80,8 @@ def test_activations_that_are_computed_again_change_no_weight(bench: Bench) -> N
         {"optimizer": "adafactor", "freeze": ["embeddings"]},
         {"optimizer": "adam", "scheduler": "reduce_on_plateau"},
         {"scheduler": "step", "imbalance": "class_weights_and_sampling"},
+        {"rdrop": 2.0, "token_dropout": 0.3, "linear_probe": True},
+        {"label_names": True, "train_on_validation": True, "rdrop": 1.0},
         {"reinit_top_layers": 1, "layerwise_lr_decay": 0.5, "gradient_checkpointing": True},
     ],
 )

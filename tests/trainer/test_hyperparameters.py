@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tunery.types import Hyperparameters, Resolved
+from tunery.types import Hyperparameters, RecipeChoice, Resolved
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Circumstances, resolve, settle
 
@@ -15,6 +15,7 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
         "class_counts": np.full(77, rows // 77),
         "hidden_size": 384,
         "layers": 6,
+        "labels_are_words": True,
         "dropout": 0.1,
         "has_bf16": False,
         "threads": 2,
@@ -22,14 +23,17 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
     return Circumstances(**(facts | changes))
 
 
-def resolved_of(asked: Hyperparameters, found: Circumstances) -> dict[str, Resolved]:
-    return resolve(asked, found)[0]
+def resolved_of(
+    asked: Hyperparameters, found: Circumstances, recipe: RecipeChoice = "auto"
+) -> dict[str, Resolved]:
+    return resolve(asked, recipe, found)[0]
 
 
 def test_minilm_on_nine_thousand_rows() -> None:
     resolved = resolved_of(Hyperparameters(), circumstances())
 
     assert {name: (entry.value, entry.source) for name, entry in resolved.items()} == {
+        "recipe": ("balanced", "auto:median-from-16"),
         "learning_rate": (1e-4, "auto:encoder-small"),
         "head_learning_rate": (1e-3, "auto:10x-learning-rate"),
         "batch_size": (32, "auto:rows"),
@@ -41,7 +45,11 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "optimizer": ("adamw", "default"),
         "momentum": (0.9, "default"),
         "layerwise_lr_decay": (1.0, "auto:shallow"),
-        "linear_probe": (False, "default"),
+        "linear_probe": (False, "auto:off"),
+        "label_names": (False, "auto:off"),
+        "train_on_validation": (False, "auto:off"),
+        "rdrop": (0.0, "auto:off"),
+        "token_dropout": (0.0, "auto:off"),
         "freeze": ([], "default"),
         "reinit_top_layers": (0, "default"),
         "imbalance": ("none", "auto:ratio-below-3"),
@@ -62,6 +70,67 @@ def test_minilm_on_nine_thousand_rows() -> None:
     }
 
 
+FEW = {"class_counts": np.full(77, 10), "rows": 770}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "found", "expected"),
+    [
+        ("balanced", {}, {"epochs": 4, "rdrop": 0.0, "learning_rate": 1e-4}),
+        ("fast", {}, {"epochs": 1, "linear_probe": True, "learning_rate": 1e-4}),
+        ("best", {}, {"epochs": 4, "rdrop": 4.0, "linear_probe": True, "learning_rate": 2e-4}),
+        (
+            "auto",
+            FEW,
+            {
+                "recipe": "few_shot",
+                "epochs": 20,
+                "batch_size": 16,
+                "learning_rate": 2e-5,
+                "label_names": True,
+                "train_on_validation": True,
+                "token_dropout": 0.3,
+                "label_smoothing": 0.0,
+            },
+        ),
+        ("balanced", FEW, {"recipe": "balanced", "epochs": 10, "label_names": False}),
+        ("few_shot", FEW | {"labels_are_words": False}, {"label_names": False, "rdrop": 4.0}),
+    ],
+)
+def test_a_recipe_decides_what_was_left_out(
+    recipe: RecipeChoice, found: dict, expected: dict
+) -> None:
+    resolved = resolved_of(Hyperparameters(), circumstances(**found), recipe)
+
+    assert {name: resolved[name].value for name in expected} == pytest.approx(expected)
+
+
+def test_what_the_user_sets_goes_before_the_recipe() -> None:
+    asked = Hyperparameters(rdrop=0.0, epochs=2)
+
+    resolved = resolved_of(asked, circumstances(), "best")
+
+    assert (resolved["rdrop"].value, resolved["rdrop"].source) == (0.0, "user")
+    assert resolved["epochs"].value == 2
+    assert resolved["linear_probe"].source == "auto:best"
+    assert resolved["learning_rate"].source == "auto:encoder-small-best"
+
+
+def test_names_that_say_nothing_are_no_rows() -> None:
+    resolved = resolved_of(Hyperparameters(label_names=True), circumstances(labels_are_words=False))
+
+    assert resolved["label_names"].value is False
+    assert resolved["label_names"].source == "auto:labels-are-no-words"
+
+
+def test_two_passes_need_twice_the_memory() -> None:
+    asked = Hyperparameters(max_length=512, batch_size=64, rdrop=1.0)
+
+    resolved = resolved_of(asked, circumstances())
+
+    assert resolved["gradient_accumulation_steps"].value == 4
+
+
 def test_what_the_user_sets_stays() -> None:
     asked = Hyperparameters(learning_rate=1e-5, batch_size=7, epochs=1, max_length=100)
 
@@ -79,7 +148,7 @@ def test_what_the_user_sets_stays() -> None:
     [(10, 20, 10), (499, 20, 16), (500, 10, 16), (2000, 8, 32), (49_999, 4, 32), (60_000, 2, 64)],
 )
 def test_few_rows_get_more_epochs(rows: int, epochs: int, batch_size: int) -> None:
-    resolved = resolved_of(Hyperparameters(), circumstances(rows))
+    resolved = resolved_of(Hyperparameters(), circumstances(rows), "balanced")
 
     assert (resolved["epochs"].value, resolved["batch_size"].value) == (epochs, batch_size)
 
@@ -152,7 +221,7 @@ def test_uneven_classes_are_weighed(fewest: int, imbalance: str) -> None:
 
 @pytest.mark.parametrize("rate", [1e-3, 1e-5])
 def test_an_unusual_rate_is_run_and_told(rate: float) -> None:
-    resolved, advice = resolve(Hyperparameters(learning_rate=rate), circumstances())
+    resolved, advice = resolve(Hyperparameters(learning_rate=rate), "auto", circumstances())
 
     assert resolved["learning_rate"].value == rate
     assert [each.code for each in advice] == ["unusual-learning-rate"]
@@ -160,7 +229,7 @@ def test_an_unusual_rate_is_run_and_told(rate: float) -> None:
 
 
 def test_a_warm_up_that_outlasts_the_run_is_shortened_and_told() -> None:
-    resolved, advice = resolve(Hyperparameters(warmup=500, max_steps=50), circumstances())
+    resolved, advice = resolve(Hyperparameters(warmup=500, max_steps=50), "auto", circumstances())
 
     assert resolved["warmup"].value == 5
     assert [each.code for each in advice] == ["warmup-exceeds-training"]
@@ -168,7 +237,7 @@ def test_a_warm_up_that_outlasts_the_run_is_shortened_and_told() -> None:
 
 def test_layers_that_are_not_there_cannot_be_frozen() -> None:
     with pytest.raises(Failure, match="6 layers"):
-        resolve(Hyperparameters(freeze=["embeddings", 6]), circumstances())
+        resolve(Hyperparameters(freeze=["embeddings", 6]), "auto", circumstances())
 
 
 def test_few_labels_keep_hard_targets() -> None:

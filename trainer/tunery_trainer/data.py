@@ -64,6 +64,10 @@ class TokenRows:
             torch.from_numpy(self.labels[indices]).to(device),
         )
 
+    def joined(self, other: "TokenRows") -> "TokenRows":
+        """Return these rows, then those of another."""
+        return TokenRows(datasets.concatenate_datasets([self._rows, other._rows]), self._suffix)
+
     def _ending(self, ids: list[int]) -> list[int]:
         return ids[len(ids) - self._suffix :]
 
@@ -99,12 +103,17 @@ class TokenCache:
             Failure: a row has a label that the dataset does not name.
         """
         if not pq.read_metadata(parquet).num_rows:  # of which `map` writes no file
-            empty: dict[str, list[int]] = {name: [] for name in _features()}
-            return TokenRows(datasets.Dataset.from_dict(empty, _features()), self._suffix)
+            return self.texts([], [])
         path = self._directory / f"{self._key}-{split}.arrow"
         if not path.is_file():
             self._tokenise(parquet, path, on_progress)
         return TokenRows(datasets.Dataset.from_file(str(path)), self._suffix)
+
+    def texts(self, texts: Sequence[str], labels: Sequence[int]) -> TokenRows:
+        """Return texts of given labels, by number, as rows; they are few, and not kept."""
+        ids = self._encoder(texts).ids
+        columns = {"input_ids": ids, "length": list(map(len, ids)), "label": list(labels)}
+        return TokenRows(datasets.Dataset.from_dict(columns, _features()), self._suffix)
 
     def _tokenise(self, parquet: Path, path: Path, on_progress: Callable[[], None]) -> None:
         def tokens(rows: dict[str, list[str]]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Hyperparameters: what `auto` becomes, by rules that the job echoes by name.
 
-Owns the rule table (RECIPES.md 4.2). Knows no tensors: rows, lengths and the base model's
-dimensions decide.
+Owns the arithmetic of the rules that protocol/recipes.py states. Knows no tensors: rows, lengths
+and the base model's dimensions decide.
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -18,10 +18,13 @@ from tunery.types import (
     Optimizer,
     PlateauSchedule,
     Precision,
+    RecipeChoice,
+    RecipeName,
     Resolved,
     StepSchedule,
 )
 from tunery_trainer.failure import Failure
+from tunery_trainer.protocol.recipes import FEW_ROWS, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
 MICRO_BATCH_TOKENS = 16_384  # padded, of one forward pass; activations of MiniLM fit in 2 GB
@@ -53,6 +56,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     momentum: float
     layerwise_lr_decay: float
     linear_probe: bool
+    label_names: bool
+    train_on_validation: bool
+    rdrop: float
+    token_dropout: float
     freeze: list[Literal["embeddings"] | int]
     reinit_top_layers: int
     imbalance: Imbalance
@@ -75,6 +82,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     lengths: NDArray[np.int32]  # tokens of the training rows, cut at `positions`
     positions: int
     class_counts: NDArray[np.int64]  # training rows of each label
+    labels_are_words: bool  # so that they can stand as texts
     hidden_size: int
     layers: int
     dropout: float
@@ -90,16 +98,19 @@ class Advice(NamedTuple):
 
 
 def resolve(
-    asked: Hyperparameters, found: Circumstances
+    asked: Hyperparameters, recipe: RecipeChoice, found: Circumstances
 ) -> tuple[dict[str, Resolved], list[Advice]]:
     """Return the value of every hyperparameter and where it comes from, and what is unusual.
+
+    The recipe stands among them: its choices go before the rules for all (protocol/recipes.py).
 
     Raises:
         Failure: max_length is more than the model's positions, or a layer is none of the model's.
     """
     rows = len(found.lengths)
     default = Hyperparameters()
-    resolved: dict[str, Resolved] = {}
+    resolved = {"recipe": _recipe(recipe, found.class_counts)}
+    chosen = cast(RecipeName, resolved["recipe"].value)
     for name in asked.__struct_fields__:
         value = getattr(asked, name)
         source = "default" if value == getattr(default, name) else "user"
@@ -110,6 +121,10 @@ def resolve(
         if name not in resolved or resolved[name].value == "auto":
             resolved[name] = Resolved(value=value, source=f"auto:{rule}")
 
+    for name, choice in RECIPES[chosen].choices.items():
+        if name != "label_names" or found.labels_are_words:
+            fill(name, choice.value, chosen)
+
     fill("batch_size", min(_batch_size(rows), rows), "rows")
     batch_size = _number(resolved, "batch_size")
     rate, rule = _learning_rate(found.hidden_size, found.layers)
@@ -117,6 +132,8 @@ def resolve(
     rate *= math.sqrt(max(1.0, batch_size / 32))
     if asked.optimizer == "sgd":
         rate, rule = rate * SGD_MULTIPLIER, f"{rule}-sgd"
+    if RECIPES[chosen].rate != 1.0:
+        rate, rule = rate * RECIPES[chosen].rate, f"{rule}-{chosen}"
     fill("learning_rate", rate, rule)
     fill(
         "head_learning_rate",
@@ -137,7 +154,14 @@ def resolve(
             "max-length-exceeds-model",
             f"max_length is {max_length:g}, the base model has {found.positions} positions",
         )
-    parts = math.ceil(batch_size * max_length / MICRO_BATCH_TOKENS)
+    if asked.label_names is True and not found.labels_are_words:
+        resolved["label_names"] = Resolved(value=False, source="auto:labels-are-no-words")
+    for name in ("linear_probe", "label_names", "train_on_validation"):
+        fill(name, False, "off")
+    for name in ("rdrop", "token_dropout"):
+        fill(name, 0.0, "off")
+    passes = 2 if _number(resolved, "rdrop") else 1
+    parts = math.ceil(passes * batch_size * max_length / MICRO_BATCH_TOKENS)
     fill("gradient_accumulation_steps", min(parts, batch_size), "tokens")
     fill("precision", "bf16" if found.has_bf16 else "fp32", "device")
     deep = found.layers >= DEEP_LAYERS
@@ -193,6 +217,15 @@ def _check_layers(asked: Hyperparameters, layers: int) -> None:
         raise Failure("no-such-layer", f"the base model has {layers} layers, from 0")
 
 
+def _recipe(asked: RecipeChoice, counts: NDArray[np.int64]) -> Resolved:
+    if asked != "auto":
+        return Resolved(value=asked, source="user")
+    some = counts[counts > 0]
+    if len(some) and float(np.median(some)) < FEW_ROWS:
+        return Resolved(value="few_shot", source=f"auto:median-below-{FEW_ROWS}")
+    return Resolved(value="balanced", source=f"auto:median-from-{FEW_ROWS}")
+
+
 def _imbalance(counts: NDArray[np.int64]) -> tuple[Imbalance, str]:
     some = counts[counts > 0]
     ratio = float(some.max() / some.min()) if len(some) else 1.0
@@ -225,9 +258,8 @@ def _epochs(rows: int) -> int:
 
 
 def _learning_rate(hidden_size: int, layers: int) -> tuple[float, str]:
-    # Small encoders take, and need, several times the rate of BERT. Measured for MiniLM-L6 with
-    # mean pooling on BANKING77: 92.9 % at 1e-4; 91.3 and 93.1 % at 2e-4, two runs, without label
-    # smoothing. Source: Devlin et al. 2019, arXiv:1810.04805 for base and large.
+    # Small encoders take, and need, several times the rate of BERT (tests/bench/RESULTS.md).
+    # Source: Devlin et al. 2019, arXiv:1810.04805 for base and large.
     if hidden_size < 256:
         return 5e-4, "encoder-tiny"
     if hidden_size <= 512:

@@ -1,7 +1,8 @@
-"""The classifier: a transformer encoder, the mean of its tokens, a task's head.
+"""The classifier: a transformer encoder, the mean of its tokens at one length, a task's head.
 
 Owns how weights come from a base model or a model directory and go into one, in the layout of
-sentence-transformers (Transformer, Pooling, Dense), so that the directory is of use without tunery.
+sentence-transformers (Transformer, Pooling, Normalize, Dense), so that the directory is of use
+without tunery.
 """
 
 import json
@@ -21,6 +22,7 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write_json
 from tunery_trainer.tasks import Task, task_named
 
+POOLING, NORMALIZE, DENSE = "1_Pooling", "2_Normalize", "3_Dense"  # directories of the layout
 DROPOUT_FIELDS = ("hidden_dropout_prob", "dropout")  # of BERT and of DistilBERT
 ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
 TOKENIZER_FILES = (
@@ -32,16 +34,19 @@ TOKENIZER_FILES = (
 
 
 class Classifier(nn.Module):
-    """Encoder, mean over real tokens, head.
+    """Encoder, mean over real tokens, brought to one length, head.
 
-    The mean, since sentence encoders such as MiniLM were trained with it: starting from the CLS
-    pooler costs half a point on BANKING77 (RECIPES.md 4.7).
+    As sentence encoders such as MiniLM were trained: from the CLS pooler a fine-tune on BANKING77
+    ends half a point lower, and from the mean as it is, another half (tests/bench/RESULTS.md).
     """
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        # As long as a state of unit variance, so that a head learns at the usual rates; a power of
+        # two, so that the saved weights of the head, which see length one, take it up exactly.
+        self.length = 2.0 ** math.floor(math.log2(linear_of(head).in_features) / 2 + 0.5)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return logits: accelerate wraps this method where it trains in lower precision."""
@@ -56,13 +61,13 @@ class Classifier(nn.Module):
         return logits
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the mean state of each text's tokens (batch, hidden)."""
+        """Return the mean state of each text's tokens at one length (batch, hidden) float32."""
         states = self.encoder(
             input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state  # (B, T, H)
+        ).last_hidden_state.float()  # (B, T, H)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
-        mean: Tensor = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
-        return mean
+        mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
+        return nn.functional.normalize(mean, dim=-1) * self.length
 
 
 class BaseFacts:
@@ -108,11 +113,12 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
     facts = read_facts(model_dir)
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True)
     head = task_named(facts.task).head(config.hidden_size, facts.labels, dropout)
-    weights = load_file(model_dir / "2_Dense" / "model.safetensors")
+    classifier = Classifier(_load_encoder(model_dir, config), head)
+    weights = load_file(model_dir / DENSE / "model.safetensors")
     linear_of(head).load_state_dict(
-        {"weight": weights["linear.weight"], "bias": weights["linear.bias"]}
+        {"weight": weights["linear.weight"] / classifier.length, "bias": weights["linear.bias"]}
     )
-    return _own_memory(Classifier(_load_encoder(model_dir, config), head)).eval()
+    return _own_memory(classifier).eval()
 
 
 def save_classifier(
@@ -125,11 +131,13 @@ def save_classifier(
         if (tokenizer_from / name).is_file():
             shutil.copyfile(tokenizer_from / name, directory / name)
     linear = linear_of(classifier.head)
-    dense = directory / "2_Dense"
-    dense.mkdir()
+    (directory / DENSE).mkdir()
     save_file(
-        {"linear.weight": linear.weight.detach().cpu(), "linear.bias": linear.bias.detach().cpu()},
-        dense / "model.safetensors",
+        {
+            "linear.weight": linear.weight.detach().cpu() * classifier.length,
+            "linear.bias": linear.bias.detach().cpu(),
+        },
+        directory / DENSE / "model.safetensors",
     )
     _write_layout(directory, linear, facts.max_length)
     write_json(directory / FACTS_NAME, facts)
@@ -142,7 +150,12 @@ def quiet() -> None:
 
 
 def _write_layout(directory: Path, linear: nn.Linear, max_length: int) -> None:
-    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")]
+    modules = [
+        ("", "Transformer"),
+        (POOLING, "Pooling"),
+        (NORMALIZE, "Normalize"),
+        (DENSE, "Dense"),
+    ]
     _dump(
         directory / "modules.json",
         [
@@ -154,13 +167,13 @@ def _write_layout(directory: Path, linear: nn.Linear, max_length: int) -> None:
         directory / "sentence_bert_config.json",
         {"max_seq_length": max_length, "do_lower_case": False},
     )
-    (directory / "1_Pooling").mkdir()
+    (directory / POOLING).mkdir()
     _dump(
-        directory / "1_Pooling" / "config.json",
+        directory / POOLING / "config.json",
         {"word_embedding_dimension": linear.in_features, "pooling_mode_mean_tokens": True},
     )
     _dump(
-        directory / "2_Dense" / "config.json",
+        directory / DENSE / "config.json",
         {
             "in_features": linear.in_features,
             "out_features": linear.out_features,

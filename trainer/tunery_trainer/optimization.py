@@ -113,13 +113,25 @@ def accumulate_gradients(
     rows = sum(len(part.labels) for part in parts)
     loss = 0.0
     for part in parts:
-        logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
-        mean = task.loss(logits, part.labels, settings.label_smoothing, class_weights)
+        mean = _loss(classifier, part, task, settings, class_weights)
         share = mean * (len(part.labels) / rows)  # parts may differ by a row
         accelerator.backward(share)
         loss += float(share.detach())
     grad_norm = accelerator.clip_grad_norm_(classifier.parameters(), settings.max_grad_norm)
     return loss, float(grad_norm)
+
+
+def _loss(
+    classifier: Any, part: Batch, task: Task, settings: Settings, class_weights: Tensor | None
+) -> Tensor:
+    smoothing = settings.label_smoothing
+    if not settings.rdrop:
+        logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
+        return task.loss(logits, part.labels, smoothing, class_weights)
+    # Both passes as one batch: each row draws its own dropout.
+    twice: Tensor = classifier(part.input_ids.repeat(2, 1), part.attention_mask.repeat(2, 1))
+    mean = task.loss(twice, part.labels.repeat(2), smoothing, class_weights)
+    return mean + settings.rdrop * task.disagreement(*twice.chunk(2))
 
 
 def may_step(accelerator: Accelerator, loss: float, grad_norm: float) -> bool:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tunery.types import Resolved
 from tunery_trainer import checkpoint, data, model
 from tunery_trainer.adapt import reinit_top_layers, set_trainable
+from tunery_trainer.augment import TokenDropout, names_of
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.failure import Failure
@@ -106,12 +107,15 @@ def _finetune(
     task = task_named(spec.task)
     base_dir = Path(spec.base_model_dir)
     base = BaseFacts(base_dir)
+    cache = _token_cache(spec, task, base)
     try:
-        train, validation = _load_rows(spec, task, base, alive)
+        train = cache.load(Path(spec.train), "train", alive)
+        validation = cache.load(Path(spec.validation), "validation", alive)
     except _Released:
         emit(Interrupted(step=0))
         return
     _log.info("tokenised %d training and %d validation rows", len(train), len(validation))
+    proof = validation if len(validation) else train
 
     # Hyperparameters. What attempt 1 resolved stays.
     resolved, advice = _resolve(spec, base, train)
@@ -120,6 +124,10 @@ def _finetune(
         emit(WarningRaised(code=each.code, message=each.message))
     emit(HyperparametersResolved(resolved=resolved))
     _log.info("%s", ", ".join(f"{name} {each.value}" for name, each in resolved.items()))
+    if settings.train_on_validation:
+        train, validation = train.joined(validation), cache.texts([], [])
+    if settings.label_names and (names := names_of(spec.labels)):
+        train = train.joined(cache.texts(names, range(len(names))))
 
     # Model and optimizer, as they were when the last attempt stopped.
     meter.enter("loading")
@@ -146,11 +154,10 @@ def _finetune(
         meter.enter("probing")
         try:
             features = forward(classifier, classifier.pooled, train)
-            alive()
+            probe_head(classifier, features, train.labels, alive)
         except _Released:
             emit(Interrupted(step=0))
             return
-        probe_head(classifier, features, train.labels)
         _seed(settings.seed)  # a probe draws none, but its libraries might
     optimizer = new_optimizer(classifier, settings)
     prepared_model, prepared_optimizer = accelerator.prepare(classifier, optimizer)
@@ -186,6 +193,9 @@ def _finetune(
     began_at = time.monotonic() - state.elapsed_seconds
     validation_seconds = 0.0
     batches: list[NDArray[np.int64]] = []
+    token_dropout = TokenDropout(
+        base_dir / "tokenizer.json", settings.token_dropout, accelerator.device
+    )
     counts = np.bincount(train.labels, minlength=len(spec.labels))
     class_weights = class_weights_of(counts, settings.imbalance, accelerator.device)
     sampling_weights = sampling_weights_of(counts, train.labels, settings.imbalance)
@@ -230,11 +240,13 @@ def _finetune(
                 weights=sampling_weights,
             )
         parts = [
-            train.batch(
-                part,
-                max_length=settings.max_length,
-                pad_id=base.pad_id,
-                device=accelerator.device,
+            token_dropout(
+                train.batch(
+                    part,
+                    max_length=settings.max_length,
+                    pad_id=base.pad_id,
+                    device=accelerator.device,
+                )
             )
             for part in np.array_split(batches[position], settings.gradient_accumulation_steps)
             if len(part)
@@ -293,16 +305,14 @@ def _finetune(
         classifier,
         step=state.best_step,
         stop_reason=state.stop_reason,
-        proof=validation if len(validation) else train,
+        proof=proof,
         alive=meter.alive,
     )
 
 
-def _load_rows(
-    spec: FinetuneRun, task: Task, base: BaseFacts, alive: Callable[[], None]
-) -> tuple[TokenRows, TokenRows]:
+def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
     base_dir = Path(spec.base_model_dir)
-    cache = TokenCache(
+    return TokenCache(
         Path(spec.cache_dir),
         encoder=task.encoder(base_dir, base.positions),
         tokenizer_file=base_dir / "tokenizer.json",
@@ -310,8 +320,6 @@ def _load_rows(
         dataset_fingerprint=spec.dataset_fingerprint,
         labels=spec.labels,
     )
-    train = cache.load(Path(spec.train), "train", alive)
-    return train, cache.load(Path(spec.validation), "validation", alive)
 
 
 def _resolve(
@@ -320,10 +328,12 @@ def _resolve(
     cuda = spec.device != "cpu"
     fresh, advice = resolve(
         spec.hyperparameters,
+        spec.recipe,
         Circumstances(
             lengths=train.lengths,
             positions=base.positions,
             class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
+            labels_are_words=names_of(spec.labels) is not None,
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,

@@ -119,6 +119,13 @@ from tunery.types.problems import (
     ProblemKind,
     ProblemPage,
 )
+from tunery.types.recipes import (
+    Recipe,
+    RecipeChoice,
+    RecipeList,
+    RecipeName,
+    RecipeRule,
+)
 from tunery.types.reports import (
     ConflictReport,
     Dialect,
@@ -230,6 +237,11 @@ __all__ = [
     "Queue",
     "QueueReason",
     "Ready",
+    "Recipe",
+    "RecipeChoice",
+    "RecipeList",
+    "RecipeName",
+    "RecipeRule",
     "Report",
     "Resolved",
     "Resources",

@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from tunery.types._meta import SLUG_PATTERN, Answer, Request, about
 from tunery.types.deployments import DeployStep
+from tunery.types.recipes import RecipeChoice
 
 Auto = Literal["auto"]
 StoppingMetric = Literal[
@@ -98,8 +99,24 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
         about("Rate of a layer over that of the one above; `auto` is 0.95 from 7 layers on.", 0.95),
     ] = "auto"
     linear_probe: Annotated[
-        bool, about("Starts the head from a logistic regression on the untrained encoder.", True)
-    ] = False
+        Auto | bool,
+        about("Starts the head from a logistic regression on the untrained encoder.", "auto"),
+    ] = "auto"
+    label_names: Annotated[
+        Auto | bool, about("Trains on the names of the labels, too, as texts of theirs.", "auto")
+    ] = "auto"
+    train_on_validation: Annotated[
+        Auto | bool,
+        about("Trains on the validation rows, too; then nothing ends the run early.", "auto"),
+    ] = "auto"
+    rdrop: Annotated[
+        Auto | Annotated[float, about("Weight.", 4.0, ge=0, le=100)],
+        about("Weight of R-Drop: two passes with dropout must agree; twice the time.", "auto"),
+    ] = "auto"
+    token_dropout: Annotated[
+        Auto | Annotated[float, about("Share.", 0.3, ge=0, lt=1)],
+        about("Share of the tokens that training masks, others at each step.", "auto"),
+    ] = "auto"
     freeze: Annotated[
         tuple[Literal["embeddings"] | Annotated[int, Meta(ge=0, le=1000)], ...],
         about("What is not trained: the embeddings, layers by number.", ["embeddings", 0]),
@@ -173,7 +190,10 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
     base_model: Annotated[
         str, about("Of the allowlist: `GET /base-models`.", "minilm-l6", max_length=256)
     ] = "minilm-l6"
-    recipe: Annotated[Literal["balanced"], about("Named defaults.", "balanced")] = "balanced"
+    recipe: Annotated[
+        RecipeChoice,
+        about("Named defaults: `GET /recipes`; `auto` goes by the rows of a class.", "balanced"),
+    ] = "auto"
     hyperparameters: Annotated[Hyperparameters, about("How to train.")] = Hyperparameters()
     checkpoints: Annotated[Checkpoints, about("When to save.")] = Checkpoints()
     resources: Annotated[Resources, about("What it needs.")] = Resources()

@@ -140,6 +140,7 @@ class SpecWriter:
             validation=str(folder / "validation.parquet"),
             labels=dataset.labels,
             dataset_fingerprint=dataset.fingerprint,
+            recipe=spec.recipe,
             hyperparameters=spec.hyperparameters,
             checkpoints=spec.checkpoints,
             device="cuda:0" if device.startswith("cuda") else device,

@@ -12,6 +12,7 @@ from tunery.types import (
     Columns,
     Hyperparameters,
     Policies,
+    RecipeChoice,
     Resolved,
     Split,
     SplitSpec,
@@ -73,6 +74,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     validation: str
     labels: list[str]
     dataset_fingerprint: str
+    recipe: RecipeChoice = "auto"
     hyperparameters: Hyperparameters
     checkpoints: Checkpoints
     device: str  # "cpu" or "cuda:0"

@@ -66,6 +66,10 @@ class Task(Protocol):
         """
         ...
 
+    def disagreement(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
+        """Return how far two passes over the same rows are apart: logits (batch, labels) each."""
+        ...
+
     def predictions(
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
     ) -> list[Prediction]:

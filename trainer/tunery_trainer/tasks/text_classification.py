@@ -95,6 +95,18 @@ class TextClassification:
         )
         return total / len(labels)
 
+    def disagreement(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
+        """Return the symmetric Kullback-Leibler divergence of two passes, a mean over rows.
+
+        Shapes: logits (batch, labels) each; a scalar. Source: Liang et al. 2021, arXiv:2106.14448.
+        """
+        import torch
+
+        one, other = first.log_softmax(1), second.log_softmax(1)
+        there = torch.nn.functional.kl_div(one, other, reduction="batchmean", log_target=True)
+        back = torch.nn.functional.kl_div(other, one, reduction="batchmean", log_target=True)
+        return (there + back) / 2
+
     def predictions(
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
     ) -> list[Prediction]:

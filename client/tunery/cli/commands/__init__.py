@@ -12,6 +12,7 @@ from tunery.cli.commands.machine import completion, doctor, serve
 from tunery.cli.commands.models import models
 from tunery.cli.commands.predict import predict
 from tunery.cli.commands.problems import problems
+from tunery.cli.commands.recipes import recipes
 from tunery.cli.options import Group
 
 
@@ -29,6 +30,7 @@ for _command in (
     serve,
     datasets,
     finetune,
+    recipes,
     jobs,
     evaluate,
     models,

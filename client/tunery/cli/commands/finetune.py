@@ -2,7 +2,7 @@
 
 import re
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -12,7 +12,7 @@ from tunery.cli.options import Command, dataset_argument
 from tunery.cli.tables import facts, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import Evaluation, Hyperparameters, JobResult
+from tunery.types import Evaluation, Hyperparameters, JobResult, RecipeName
 
 _SHORTHANDS = (
     ("--epochs", "Passes over the training split."),
@@ -37,6 +37,8 @@ def _hyperparameter_options(function: Any) -> Any:
 @dataset_argument
 @click.option("--model", required=True, help="Name of the model that gets a new version.")
 @click.option("--base-model", default="minilm-l6", show_default=True, help="What is fine-tuned.")
+@click.option("--recipe", type=click.Choice(["auto", *get_args(RecipeName)]), default="auto",
+              show_default=True, help="Named defaults: tunery recipes.")  # fmt: skip
 @_hyperparameter_options
 @click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any hyperparameter.")
 @click.option("--deploy", help="Deploy the new version under this name.")
@@ -50,6 +52,7 @@ def finetune(
     dataset: str,
     model: str,
     base_model: str,
+    recipe: Any,
     others: tuple[str, ...],
     deploy: str | None,
     no_evaluate: bool,
@@ -62,6 +65,7 @@ def finetune(
         dataset_id(dataset, terminal),
         model=model,
         base_model=base_model,
+        recipe=recipe,
         hyperparameters=_hyperparameters(shorthands, others, terminal),
         priority=priority,
         evaluate=not no_evaluate,

@@ -1,0 +1,118 @@
+"""Recipes: what each decides of a fine-tune, and the rules for all the rest (RECIPES.md 4.2).
+
+The server lists them, the trainer follows them. Measured figures: tests/bench/RESULTS.md.
+"""
+
+from typing import NamedTuple
+
+from tunery.types import Recipe, RecipeName, RecipeRule
+
+FEW_ROWS = 16  # median rows of a class, below which a dataset is few-shot
+MEASURED = "measured on BANKING77: tests/bench/RESULTS.md"
+LP_FT = "Kumar et al. 2022, arXiv:2202.10054"
+R_DROP = "Liang et al. 2021, arXiv:2106.14448"
+
+
+class Choice(NamedTuple):
+    """What a recipe gives a hyperparameter, and why."""
+
+    value: bool | float
+    source: str
+
+
+class Defaults(NamedTuple):
+    """What a recipe decides; `rate` is the share of the learning rate that the rules give."""
+
+    description: str
+    choices: dict[str, Choice]
+    rate: float = 1.0
+
+
+RECIPES: dict[RecipeName, Defaults] = {
+    "balanced": Defaults("The whole encoder, until validation no longer improves.", {}),
+    "fast": Defaults(
+        "A quarter of the time of `balanced`, for most of its accuracy: the head starts from a "
+        "logistic regression, and one pass over the rows does the rest.",
+        {"linear_probe": Choice(True, LP_FT), "epochs": Choice(1, MEASURED)},
+    ),
+    "best": Defaults(
+        "Twice the time of `balanced`: each text passes twice, and both answers must agree.",
+        {
+            "linear_probe": Choice(True, LP_FT),
+            "rdrop": Choice(4.0, R_DROP),
+        },
+        rate=2.0,
+    ),
+    "few_shot": Defaults(
+        "For fewer than 16 rows a class: small steps, strong regularisation, the names of the "
+        "labels as further rows, and no row kept back for validation.",
+        {
+            "linear_probe": Choice(True, LP_FT),
+            "label_names": Choice(True, MEASURED),
+            "train_on_validation": Choice(True, "Tunstall et al. 2022, arXiv:2209.11055"),
+            "rdrop": Choice(4.0, R_DROP),
+            "token_dropout": Choice(0.3, MEASURED),
+            "label_smoothing": Choice(0.0, MEASURED),
+            "epochs": Choice(20, "Mosbach et al. 2021, arXiv:2006.04884"),
+        },
+        rate=0.2,
+    ),
+}
+
+_OFF = "off"
+RULES: dict[str, tuple[str, str]] = {
+    "learning_rate": (
+        "5e-4 below 256 dimensions, 1e-4 to 512, 5e-5 to 768 with at most 6 layers, 2e-5 to 768, "
+        "else 1e-5; times the root of batch_size / 32 above 32; a hundred times that for sgd",
+        f"Devlin et al. 2019, arXiv:1810.04805; small encoders: {MEASURED}",
+    ),
+    "head_learning_rate": ("10 times learning_rate", "Howard & Ruder 2018, arXiv:1801.06146"),
+    "batch_size": ("16 below 2,000 rows, 32 to 50,000, else 64", "RECIPES.md 4.2"),
+    "epochs": (
+        "20 below 500 rows, 10 below 2,000, 8 below 5,000, 4 below 50,000, 2 below 200,000, else 1",
+        "Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987",
+    ),
+    "layerwise_lr_decay": ("0.95 from 7 layers on, else 1", "Sun et al. 2019, arXiv:1905.05583"),
+    "linear_probe": (_OFF, MEASURED),
+    "label_names": (_OFF, MEASURED),
+    "train_on_validation": (_OFF, "validation rows choose the stopping point"),
+    "rdrop": (_OFF, "twice the time of a step"),
+    "token_dropout": (_OFF, MEASURED),
+    "imbalance": (
+        "by rows of the largest class over those of the smallest: class weights from 3 on, "
+        "above 10 weighted sampling, too",
+        "RECIPES.md 4.2",
+    ),
+    "gradient_checkpointing": ("where layers times dimensions reach 24,576", "memory"),
+    "label_smoothing": ("0.1 from 20 labels on, else 0", "RECIPES.md 4.2"),
+    "dropout": ("the base model's", "RECIPES.md 4.2"),
+    "max_length": (
+        "99 of 100 training texts fit, in steps of 8, at most 256 tokens",
+        "RECIPES.md 4.2",
+    ),
+    "gradient_accumulation_steps": ("at most 16,384 padded tokens of one pass", "memory"),
+    "precision": ("bf16 where a GPU has it, else fp32", "RECIPES.md 4.2"),
+}
+
+
+def listed() -> list[Recipe]:
+    """Return every recipe with all its rules: its own first, then those of all."""
+    return [
+        Recipe(name=name, description=defaults.description, rules=_rules_of(defaults))
+        for name, defaults in RECIPES.items()
+    ]
+
+
+def _rules_of(defaults: Defaults) -> list[RecipeRule]:
+    found = {
+        name: (str(choice.value).lower(), choice.source)
+        for name, choice in defaults.choices.items()
+    }
+    if defaults.rate != 1.0:
+        rule, source = RULES["learning_rate"]
+        found["learning_rate"] = (f"{defaults.rate:g} times: {rule}", f"{source}; {MEASURED}")
+    general = {name: rule for name, rule in RULES.items() if name not in found}
+    return [
+        RecipeRule(hyperparameter=name, rule=rule, source=source)
+        for name, (rule, source) in (found | general).items()
+    ]
