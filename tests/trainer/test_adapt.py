@@ -16,7 +16,7 @@ from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import CheckpointSaved, HyperparametersResolved
 from tunery_trainer.tasks import task_named
 
-ASKED = Hyperparameters(epochs=3, learning_rate=5e-3)
+ASKED = Hyperparameters(epochs=3, learning_rate=5e-3, freeze=())
 
 
 def weights(model_dir: Path) -> dict[str, torch.Tensor]:

@@ -17,6 +17,8 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
         "layers": 6,
         "labels_are_words": True,
         "dropout": 0.1,
+        "unknown_share": 0.01,
+        "on_cpu": True,
         "has_bf16": False,
         "threads": 2,
     }
@@ -50,7 +52,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "train_on_validation": (False, "auto:off"),
         "rdrop": (0.0, "auto:off"),
         "token_dropout": (0.0, "auto:off"),
-        "freeze": ([], "default"),
+        "freeze": (["embeddings"], "auto:known-tokens-on-cpu"),
         "reinit_top_layers": (0, "default"),
         "imbalance": ("none", "auto:ratio-below-3"),
         "gradient_checkpointing": (False, "auto:small-model"),
@@ -114,6 +116,11 @@ def test_what_the_user_sets_goes_before_the_recipe() -> None:
     assert resolved["epochs"].value == 2
     assert resolved["linear_probe"].source == "auto:best"
     assert resolved["learning_rate"].source == "auto:encoder-small-best"
+
+
+@pytest.mark.parametrize("changes", [{"unknown_share": 0.66}, {"on_cpu": False}])
+def test_embeddings_learn_where_there_is_something_to_learn(changes: dict) -> None:
+    assert resolved_of(Hyperparameters(), circumstances(**changes))["freeze"].value == []
 
 
 def test_names_that_say_nothing_are_no_rows() -> None:

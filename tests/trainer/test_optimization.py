@@ -60,6 +60,8 @@ def settings_of(**fields: Any) -> Settings:
         layers=6,
         labels_are_words=True,
         dropout=0.1,
+        unknown_share=0.0,
+        on_cpu=True,
         has_bf16=False,
         threads=2,
     )

@@ -147,7 +147,7 @@ def test_run_that_died_resumes_from_its_last_checkpoint(bench: Bench) -> None:
 def test_best_weights_outlive_a_resume(bench: Bench) -> None:
     """The first checkpoint is the best, since a rate of 1 ruins what follows."""
     hyperparameters = Hyperparameters(
-        max_steps=6, learning_rate=5e-3, early_stopping=EarlyStopping(metric="loss", patience=1000)
+        max_steps=6, learning_rate=2e-3, early_stopping=EarlyStopping(metric="loss", patience=1000)
     )
     spec = bench.spec("first", hyperparameters=hyperparameters, checkpoints=Checkpoints(every=2))
     events = bench.run(spec)

@@ -23,6 +23,7 @@ from tunery_trainer.tasks import Encoder
 
 CACHE_FORMAT = 1  # raised when what a cache file holds changes
 TOKENISE_ROWS = 1000  # of one call; keeps progress moving and memory small
+TRAINING_BUCKET = {"cpu": 2, "cuda": 8}  # tokens; a CPU pays for padding, a GPU for odd shapes
 CHUNK_BATCHES = 50  # sorted together: long enough to fill batches evenly, short enough to shuffle
 
 
@@ -57,12 +58,19 @@ class TokenRows:
         self, indices: NDArray[np.int64], *, max_length: int, pad_id: int, device: torch.device
     ) -> Batch:
         """Return rows padded to the longest of them, rounded up to the bucket."""
-        input_ids, attention_mask = padded(self.ids(indices, max_length), pad_id)
+        bucket = TRAINING_BUCKET[device.type]
+        input_ids, attention_mask = padded(self.ids(indices, max_length), pad_id, bucket)
         return Batch(
             torch.from_numpy(input_ids).to(device),
             torch.from_numpy(attention_mask).to(device),
             torch.from_numpy(self.labels[indices]).to(device),
         )
+
+    def share_of(self, token: int | None) -> float:
+        """Return the share of one token among all, 0..1."""
+        column = self._rows.data.column("input_ids")
+        found = sum(int((chunk.flatten().to_numpy() == token).sum()) for chunk in column.chunks)
+        return found / max(1, int(self.lengths.sum()))
 
     def joined(self, other: "TokenRows") -> "TokenRows":
         """Return these rows, then those of another."""

@@ -36,6 +36,7 @@ DEEP_LAYERS = 7  # from here on, lower layers take lower rates
 LAYER_DECAY = 0.95
 UNEVEN, VERY_UNEVEN = 3.0, 10.0  # rows of the largest class over those of the smallest
 UNUSUAL_RATE = 10.0  # times the rule's rate, or a tenth of it and less
+UNKNOWN = 0.05  # of the tokens, from which on the embeddings have something to learn
 HUGE = 24 * 1024  # layers times hidden size, from which on activations are not kept
 
 Schedule = Literal["linear", "cosine", "constant", "inverse_sqrt"] | StepSchedule | PlateauSchedule
@@ -86,6 +87,8 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     hidden_size: int
     layers: int
     dropout: float
+    unknown_share: float  # of the training tokens, 0..1
+    on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
     threads: int
 
@@ -117,7 +120,7 @@ def resolve(
         plain = list(value) if isinstance(value, tuple) else msgspec.to_builtins(value)
         resolved[name] = Resolved(value=plain, source=source)
 
-    def fill(name: str, value: float | str | None, rule: str) -> None:
+    def fill(name: str, value: float | str | list[str] | None, rule: str) -> None:
         if name not in resolved or resolved[name].value == "auto":
             resolved[name] = Resolved(value=value, source=f"auto:{rule}")
 
@@ -169,6 +172,8 @@ def resolve(
     fill("imbalance", *_imbalance(found.class_counts))
     huge = found.layers * found.hidden_size >= HUGE
     fill("gradient_checkpointing", huge, "large-model" if huge else "small-model")
+    known = found.on_cpu and found.unknown_share < UNKNOWN
+    fill("freeze", ["embeddings"] if known else [], "known-tokens-on-cpu" if known else "off")
     _check_layers(asked, found.layers)
     total_steps = asked.max_steps or math.ceil(rows / batch_size) * int(_number(resolved, "epochs"))
     if asked.scheduler in ("step", "reduce_on_plateau"):
@@ -212,7 +217,7 @@ def _advice(
 
 
 def _check_layers(asked: Hyperparameters, layers: int) -> None:
-    numbers = [each for each in asked.freeze if each != "embeddings"]
+    numbers = [each for each in asked.freeze if isinstance(each, int)]
     if asked.reinit_top_layers > layers or any(each >= layers for each in numbers):
         raise Failure("no-such-layer", f"the base model has {layers} layers, from 0")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
@@ -21,6 +22,7 @@ from transformers.utils import logging
 from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write_json
 from tunery_trainer.tasks import Task, task_named
+from tunery_trainer.vocabulary import unknown_id_of
 
 POOLING, NORMALIZE, DENSE = "1_Pooling", "2_Normalize", "3_Dense"  # directories of the layout
 DROPOUT_FIELDS = ("hidden_dropout_prob", "dropout")  # of BERT and of DistilBERT
@@ -84,6 +86,8 @@ class BaseFacts:
         self.hidden_size = int(self.config.hidden_size)
         self.layers = int(self.config.num_hidden_layers)
         self.pad_id = int(getattr(self.config, "pad_token_id", None) or 0)
+        file = base_dir / "tokenizer.json"
+        self.unknown_id = unknown_id_of(file, Tokenizer.from_file(str(file)))
         self.dropout = next(
             (float(getattr(self.config, name)) for name in _fields(self.config, DROPOUT_FIELDS)),
             0.1,

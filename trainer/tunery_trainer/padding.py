@@ -16,9 +16,9 @@ MAX_TOKENS = {"cpu": 1024, "cuda": 32_768}  # padded, of one pass; more falls ou
 Forward = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 
 
-def bucket_length(length: int) -> int:
+def bucket_length(length: int, bucket: int = BUCKET) -> int:
     """Return the padded length of `length` tokens, which may be none at all."""
-    return max(1, -(-length // BUCKET)) * BUCKET
+    return max(1, -(-length // bucket)) * bucket
 
 
 def read_pad_id(model_dir: Path) -> int:
@@ -29,10 +29,12 @@ def read_pad_id(model_dir: Path) -> int:
 
 
 def padded(
-    ids: Sequence[Sequence[int]], pad_id: int
+    ids: Sequence[Sequence[int]], pad_id: int, bucket: int = BUCKET
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return input_ids and attention_mask (batch, tokens), tokens rounded up to the bucket."""
-    input_ids = np.full((len(ids), bucket_length(max(map(len, ids)))), pad_id, dtype=np.int64)
+    input_ids = np.full(
+        (len(ids), bucket_length(max(map(len, ids)), bucket)), pad_id, dtype=np.int64
+    )
     attention_mask = np.zeros_like(input_ids)  # (B, T)
     for i, row in enumerate(ids):
         input_ids[i, : len(row)] = row

@@ -27,6 +27,7 @@ from tunery_trainer.adapt import reinit_top_layers, set_trainable
 from tunery_trainer.augment import TokenDropout, names_of
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
+from tunery_trainer.dropout import use_fast_masks
 from tunery_trainer.failure import Failure
 from tunery_trainer.forward import forward_rows
 from tunery_trainer.hyperparameters import Advice, Circumstances, resolve, settle
@@ -132,6 +133,8 @@ def _finetune(
     # Model and optimizer, as they were when the last attempt stopped.
     meter.enter("loading")
     torch.set_num_threads(settings.threads)
+    if spec.device == "cpu":
+        use_fast_masks()
     accelerator = Accelerator(
         cpu=spec.device == "cpu", mixed_precision=_MIXED_PRECISION[settings.precision]
     )
@@ -337,6 +340,8 @@ def _resolve(
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,
+            unknown_share=train.share_of(base.unknown_id),
+            on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,
         ),

@@ -118,9 +118,9 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
         about("Share of the tokens that training masks, others at each step.", "auto"),
     ] = "auto"
     freeze: Annotated[
-        tuple[Literal["embeddings"] | Annotated[int, Meta(ge=0, le=1000)], ...],
+        Auto | tuple[Literal["embeddings"] | Annotated[int, Meta(ge=0, le=1000)], ...],
         about("What is not trained: the embeddings, layers by number.", ["embeddings", 0]),
-    ] = ()
+    ] = "auto"
     reinit_top_layers: Annotated[
         int, about("Layers that start from random weights.", 0, ge=0, le=1000)
     ] = 0
