@@ -2,5 +2,15 @@
 
 from tests.e2e.conftest import client, fresh, service, tickets, versions
 from tests.server.db.conftest import database_url, postgres_url
+from tests.trainer.conftest import bench
 
-__all__ = ["client", "database_url", "fresh", "postgres_url", "service", "tickets", "versions"]
+__all__ = [
+    "bench",
+    "client",
+    "database_url",
+    "fresh",
+    "postgres_url",
+    "service",
+    "tickets",
+    "versions",
+]

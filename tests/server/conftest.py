@@ -162,7 +162,7 @@ class Api:
 
         return self.run(body())
 
-    def add_checkpoint(self, job_id: str) -> str:
+    def add_checkpoint(self, job_id: str, step: int = 1, manifest_sha256: str = "0" * 64) -> str:
         checkpoint_id = new_id("ckpt")
 
         async def body() -> None:
@@ -172,13 +172,13 @@ class Api:
                     id=checkpoint_id,
                     project="default",
                     job=job_id,
-                    step=1,
+                    step=step,
                     epoch=0.5,
                     metrics={"macro_f1": 0.5},
                     best=True,
                     bytes=1,
                     artifact=f"checkpoints/{checkpoint_id}",
-                    manifest_sha256="0" * 64,
+                    manifest_sha256=manifest_sha256,
                     created_at=now(),
                 )
 
