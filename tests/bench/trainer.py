@@ -5,7 +5,8 @@
 
 Each run has a process of its own, in turns; a figure is the median of its turns, over the steps
 that follow the first ten. `default` takes rows in random order, `grouped` those of like length
-together; +bf16 trains in that precision. Dropout, clipping and AdamW are alike.
+together; +bf16 trains in that precision. Dropout, clipping and AdamW are alike. `tunery` leaves the
+embeddings as they are, as its rules say on a CPU; `tunery+whole` trains them, as the others do.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import time
 from pathlib import Path
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "banking77" / "train.csv"
-VARIANTS = ("default", "grouped", "grouped+bf16", "tunery", "tunery+bf16")
+VARIANTS = ("default", "grouped", "grouped+bf16", "tunery+whole", "tunery", "tunery+bf16")
 BATCH, WARM_STEPS, MAX_LENGTH, RATE = 32, 10, 64, 1e-4
 
 
@@ -123,6 +124,7 @@ def tunery(
                 learning_rate=RATE,
                 max_length=MAX_LENGTH,
                 label_smoothing=0.0,
+                freeze=() if "whole" in variant else "auto",
                 precision="bf16" if "bf16" in variant else "fp32",
             ),
             checkpoints=Checkpoints(),
@@ -166,6 +168,7 @@ def peer(
         str(folder),
         num_train_epochs=1,
         learning_rate=RATE,
+        weight_decay=0.01,
         per_device_train_batch_size=BATCH,
         train_sampling_strategy="group_by_length" if "grouped" in variant else "random",
         bf16="bf16" in variant,

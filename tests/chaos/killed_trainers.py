@@ -5,6 +5,7 @@ the run. It kills itself: at an event, at a call of fsync, which stands inside a
 after some milliseconds.
 """
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -86,7 +87,8 @@ def _where_it_stopped(spec: FinetuneRun) -> dict[str, object]:
             found["resolved"] = event.resolved
         if isinstance(event, CheckpointSaved):
             folder = Path(spec.work_dir, event.path)
-            if folder.exists():  # else an older one, taken away since
+            # An older one is taken away, or was being so when the attempt died.
+            with contextlib.suppress(manifest.ArtifactCorrupt):
                 manifest.verify(folder, event.manifest_sha256)
                 found["resume_from"] = str(folder)
     return found

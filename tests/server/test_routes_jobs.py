@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 from tests.server.conftest import Api
 
-from tunery.types import DeploymentSpec, JobStatus
+from tunery.types import DeploymentSpec, JobStatus, Resolved
 from tunery_server.db.queries import deployments, jobs
 from tunery_server.routes import jobs as job_routes
 
@@ -130,6 +130,41 @@ def test_bad_evaluation_is_refused(
     answer = api.post("/evaluate", {"dataset": api.add_dataset(), **fields})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+@pytest.mark.parametrize(
+    ("also", "fields", "status"),
+    [
+        (True, {"split": "validation"}, 422),
+        (True, {"split": "validation", "allow_train": True}, 202),
+        (True, {"split": "test"}, 202),
+        (False, {"split": "validation"}, 202),
+    ],
+)
+def test_validation_rows_that_were_trained_on_are_not_held_out(
+    api: Api, also: bool, fields: dict[str, Any], status: int
+) -> None:
+    dataset = api.add_dataset()
+    job = finetune(api, dataset).json()["id"]
+
+    async def train() -> None:
+        resolved = {"train_on_validation": Resolved(value=also, source="user")}
+        async with api.services.database.write() as connection:
+            row = await jobs.claim(connection, ["finetune"])
+            assert row is not None
+            await jobs.record(connection, job, attempt=row.attempt, resolved=resolved)
+
+    api.run(train())
+
+    answer = api.post(
+        "/evaluate", {"checkpoint": api.add_checkpoint(job), "dataset": dataset, **fields}
+    )
+
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        assert answer.json()["code"] == "split-not-held-out"
+        other = {"checkpoint": api.add_checkpoint(job), "dataset": api.add_dataset(), **fields}
+        assert api.post("/evaluate", other).status_code == 202
 
 
 def test_labels_that_the_model_lacks_are_named(api: Api) -> None:

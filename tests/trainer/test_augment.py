@@ -1,19 +1,18 @@
 """What training adds to its rows, and hides of them."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from tests.trainer.tiny_model import Bench, of_kind
+from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
 
 from tunery.types import Hyperparameters
 from tunery_trainer.augment import TokenDropout, names_of
-from tunery_trainer.data import Batch
+from tunery_trainer.data import Batch, TokenCache
 from tunery_trainer.protocol.events import (
     CheckpointSaved,
     HyperparametersResolved,
     MetricLogged,
 )
+from tunery_trainer.tasks import task_named
 
 CPU = torch.device("cpu")
 
@@ -90,9 +89,32 @@ def test_names_and_validation_rows_are_trained_on(bench: Bench) -> None:
     assert counts == [2 * 6, 2 * 8]
 
 
-def test_few_rows_of_a_class_are_few_shot(bench: Bench, tmp_path: Path) -> None:
+def test_names_stand_behind_the_rows_under_their_labels(bench: Bench) -> None:
+    task = task_named("text_classification")
+    encoder = task.encoder(bench.base, 64)
+    cache = TokenCache(
+        bench.directory / "cache",
+        encoder=encoder,
+        tokenizer_file=bench.base / "tokenizer.json",
+        positions=64,
+        dataset_fingerprint="sha256:1",
+        labels=LABELS,
+    )
+    rows = cache.load(bench.train, "train", lambda: None)
+
+    joined = rows.joined(cache.texts(LABELS, range(3)))
+
+    assert joined.labels.tolist() == [*rows.labels.tolist(), 0, 1, 2]
+    assert joined.ids([90, 91, 92], 64) == encoder(LABELS).ids
+    assert joined.ids(range(90), 64) == rows.ids(range(90), 64)
+    tokens = [token for ids in joined.ids(range(93), 64) for token in ids]
+    assert joined.share_of(5) == tokens.count(5) / len(tokens) > 0
+
+
+def test_few_rows_of_a_class_are_few_shot(bench: Bench) -> None:
+    few = write_rows(bench.directory / "few.parquet", 30)
     events = bench.run(
-        bench.spec(recipe="few_shot", hyperparameters=Hyperparameters(epochs=1, max_length=16))
+        bench.spec(train=str(few), hyperparameters=Hyperparameters(epochs=1, max_length=16))
     )
 
     [event] = of_kind(events, HyperparametersResolved)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tunery.types import Hyperparameters, RecipeChoice, Resolved
+from tunery.types import EarlyStopping, Hyperparameters, RecipeChoice, Resolved
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Circumstances, resolve, settle
 
@@ -15,6 +15,7 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
         "class_counts": np.full(77, rows // 77),
         "hidden_size": 384,
         "layers": 6,
+        "validation_rows": 1000,
         "labels_are_words": True,
         "dropout": 0.1,
         "unknown_share": 0.01,
@@ -35,7 +36,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
     resolved = resolved_of(Hyperparameters(), circumstances())
 
     assert {name: (entry.value, entry.source) for name, entry in resolved.items()} == {
-        "recipe": ("balanced", "auto:median-from-16"),
+        "recipe": ("balanced", "auto:many-rows"),
         "learning_rate": (1e-4, "auto:encoder-small"),
         "head_learning_rate": (1e-3, "auto:10x-learning-rate"),
         "batch_size": (32, "auto:rows"),
@@ -118,7 +119,46 @@ def test_what_the_user_sets_goes_before_the_recipe() -> None:
     assert resolved["learning_rate"].source == "auto:encoder-small-best"
 
 
-@pytest.mark.parametrize("changes", [{"unknown_share": 0.66}, {"on_cpu": False}])
+def test_many_rows_are_not_few_shot_however_they_lie() -> None:
+    counts = np.array([10] * 60 + [5000] * 40)
+
+    resolved = resolved_of(Hyperparameters(), circumstances(int(counts.sum()), class_counts=counts))
+
+    assert (resolved["recipe"].value, resolved["epochs"].value) == ("balanced", 1)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Hyperparameters(early_stopping=EarlyStopping(metric="loss")),
+        Hyperparameters(scheduler="reduce_on_plateau"),
+    ],
+)
+def test_what_needs_validation_keeps_it(asked: Hyperparameters) -> None:
+    resolved = resolved_of(asked, circumstances(**FEW))
+
+    assert resolved["recipe"].value == "few_shot"
+    assert resolved["train_on_validation"].value is False
+
+
+def test_steps_count_the_rows_that_are_added() -> None:
+    asked = Hyperparameters(scheduler="step")
+
+    resolved = resolved_of(asked, circumstances(**FEW, validation_rows=115))
+
+    # 770 rows, 115 of validation, 77 names: 61 steps a pass, 20 passes, a third of them.
+    assert resolved["scheduler"].value == {"name": "step", "step_size": 407, "gamma": 0.1}
+
+
+def test_two_passes_without_dropout_are_one() -> None:
+    resolved = resolved_of(Hyperparameters(dropout=0.0), circumstances(), "best")
+
+    assert (resolved["rdrop"].value, resolved["rdrop"].source) == (0.0, "auto:no-dropout")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"unknown_share": 0.66}, {"unknown_share": None}, {"on_cpu": False}]
+)
 def test_embeddings_learn_where_there_is_something_to_learn(changes: dict) -> None:
     assert resolved_of(Hyperparameters(), circumstances(**changes))["freeze"].value == []
 

@@ -58,6 +58,7 @@ def settings_of(**fields: Any) -> Settings:
         class_counts=np.full(77, 100),
         hidden_size=384,
         layers=6,
+        validation_rows=1000,
         labels_are_words=True,
         dropout=0.1,
         unknown_share=0.0,

@@ -1,17 +1,20 @@
 """Adapting: which parts of a base model are trained, and which begin anew."""
 
+import re
 from typing import Any
 
 from tunery_trainer.hyperparameters import Settings
 from tunery_trainer.model import Classifier
 from tunery_trainer.optimization import layer_of
 
+_EMBEDDINGS = re.compile(r"(^|\.)embeddings\.")
+
 
 def set_trainable(classifier: Classifier, settings: Settings) -> None:
     """Freeze what the settings name, and keep activations or compute them again."""
-    frozen = {-1 if each == "embeddings" else each for each in settings.freeze}
     for name, parameter in classifier.encoder.named_parameters(prefix="encoder"):
-        parameter.requires_grad = layer_of(name) not in frozen
+        part = "embeddings" if _EMBEDDINGS.search(name) else layer_of(name)
+        parameter.requires_grad = part not in settings.freeze
     encoder: Any = classifier.encoder
     if settings.gradient_checkpointing:
         encoder.activation_checkpointing_enable({"use_reentrant": False})

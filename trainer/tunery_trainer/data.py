@@ -66,7 +66,7 @@ class TokenRows:
             torch.from_numpy(self.labels[indices]).to(device),
         )
 
-    def share_of(self, token: int | None) -> float:
+    def share_of(self, token: int) -> float:
         """Return the share of one token among all, 0..1."""
         column = self._rows.data.column("input_ids")
         found = sum(int((chunk.flatten().to_numpy() == token).sum()) for chunk in column.chunks)

@@ -24,7 +24,7 @@ from tunery.types import (
     StepSchedule,
 )
 from tunery_trainer.failure import Failure
-from tunery_trainer.protocol.recipes import FEW_ROWS, RECIPES
+from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
 MICRO_BATCH_TOKENS = 16_384  # padded, of one forward pass; activations of MiniLM fit in 2 GB
@@ -83,11 +83,12 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     lengths: NDArray[np.int32]  # tokens of the training rows, cut at `positions`
     positions: int
     class_counts: NDArray[np.int64]  # training rows of each label
+    validation_rows: int
     labels_are_words: bool  # so that they can stand as texts
     hidden_size: int
     layers: int
     dropout: float
-    unknown_share: float  # of the training tokens, 0..1
+    unknown_share: float | None  # of the training tokens, 0..1; null where none is unknown
     on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
     threads: int
@@ -124,8 +125,11 @@ def resolve(
         if name not in resolved or resolved[name].value == "auto":
             resolved[name] = Resolved(value=value, source=f"auto:{rule}")
 
+    unfit = set() if found.labels_are_words else {"label_names"}
+    if _wants_validation(asked, default):
+        unfit.add("train_on_validation")
     for name, choice in RECIPES[chosen].choices.items():
-        if name != "label_names" or found.labels_are_words:
+        if name not in unfit:
             fill(name, choice.value, chosen)
 
     fill("batch_size", min(_batch_size(rows), rows), "rows")
@@ -159,6 +163,8 @@ def resolve(
         )
     if asked.label_names is True and not found.labels_are_words:
         resolved["label_names"] = Resolved(value=False, source="auto:labels-are-no-words")
+    if asked.rdrop == "auto" and not _number(resolved, "dropout"):
+        resolved["rdrop"] = Resolved(value=0.0, source="auto:no-dropout")
     for name in ("linear_probe", "label_names", "train_on_validation"):
         fill(name, False, "off")
     for name in ("rdrop", "token_dropout"):
@@ -172,9 +178,11 @@ def resolve(
     fill("imbalance", *_imbalance(found.class_counts))
     huge = found.layers * found.hidden_size >= HUGE
     fill("gradient_checkpointing", huge, "large-model" if huge else "small-model")
-    known = found.on_cpu and found.unknown_share < UNKNOWN
+    known = found.on_cpu and found.unknown_share is not None and found.unknown_share < UNKNOWN
     fill("freeze", ["embeddings"] if known else [], "known-tokens-on-cpu" if known else "off")
     _check_layers(asked, found.layers)
+    rows += found.validation_rows if resolved["train_on_validation"].value else 0
+    rows += len(found.class_counts) if resolved["label_names"].value else 0
     total_steps = asked.max_steps or math.ceil(rows / batch_size) * int(_number(resolved, "epochs"))
     if asked.scheduler in ("step", "reduce_on_plateau"):
         default_of = {
@@ -226,9 +234,15 @@ def _recipe(asked: RecipeChoice, counts: NDArray[np.int64]) -> Resolved:
     if asked != "auto":
         return Resolved(value=asked, source="user")
     some = counts[counts > 0]
-    if len(some) and float(np.median(some)) < FEW_ROWS:
-        return Resolved(value="few_shot", source=f"auto:median-below-{FEW_ROWS}")
-    return Resolved(value="balanced", source=f"auto:median-from-{FEW_ROWS}")
+    if len(some) and float(np.median(some)) < FEW_ROWS and counts.sum() < FEW_ROWS_IN_ALL:
+        return Resolved(value="few_shot", source="auto:few-rows")
+    return Resolved(value="balanced", source="auto:many-rows")
+
+
+def _wants_validation(asked: Hyperparameters, default: Hyperparameters) -> bool:
+    stops = asked.early_stopping not in (None, default.early_stopping)
+    plateau = isinstance(asked.scheduler, PlateauSchedule) or asked.scheduler == "reduce_on_plateau"
+    return stops or plateau
 
 
 def _imbalance(counts: NDArray[np.int64]) -> tuple[Imbalance, str]:

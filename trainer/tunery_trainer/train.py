@@ -119,7 +119,7 @@ def _finetune(
     proof = validation if len(validation) else train
 
     # Hyperparameters. What attempt 1 resolved stays.
-    resolved, advice = _resolve(spec, base, train)
+    resolved, advice = _resolve(spec, base, train, len(validation))
     settings = settle(resolved)
     for each in advice:
         emit(WarningRaised(code=each.code, message=each.message))
@@ -161,7 +161,6 @@ def _finetune(
         except _Released:
             emit(Interrupted(step=0))
             return
-        _seed(settings.seed)  # a probe draws none, but its libraries might
     optimizer = new_optimizer(classifier, settings)
     prepared_model, prepared_optimizer = accelerator.prepare(classifier, optimizer)
     state, best_weights = TrainingState(), None
@@ -326,7 +325,7 @@ def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
 
 
 def _resolve(
-    spec: FinetuneRun, base: BaseFacts, train: TokenRows
+    spec: FinetuneRun, base: BaseFacts, train: TokenRows, validation_rows: int
 ) -> tuple[dict[str, Resolved], list[Advice]]:
     cuda = spec.device != "cpu"
     fresh, advice = resolve(
@@ -340,7 +339,8 @@ def _resolve(
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,
-            unknown_share=train.share_of(base.unknown_id),
+            validation_rows=validation_rows,
+            unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
             on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,

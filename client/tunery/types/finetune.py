@@ -100,26 +100,39 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
     ] = "auto"
     linear_probe: Annotated[
         Auto | bool,
-        about("Starts the head from a logistic regression on the untrained encoder.", "auto"),
+        about("Starts the head from a logistic regression; `auto` by the recipe.", "auto"),
     ] = "auto"
     label_names: Annotated[
-        Auto | bool, about("Trains on the names of the labels, too, as texts of theirs.", "auto")
+        Auto | bool,
+        about("Trains on the names of the labels as texts, too; `auto` by the recipe.", "auto"),
     ] = "auto"
     train_on_validation: Annotated[
         Auto | bool,
-        about("Trains on the validation rows, too; then nothing ends the run early.", "auto"),
+        about(
+            "Trains on the validation rows, too; then nothing ends the run early. `auto` by the "
+            "recipe.",
+            "auto",
+        ),
     ] = "auto"
     rdrop: Annotated[
         Auto | Annotated[float, about("Weight.", 4.0, ge=0, le=100)],
-        about("Weight of R-Drop: two passes with dropout must agree; twice the time.", "auto"),
+        about(
+            "Weight of R-Drop: two passes with dropout must agree, for twice the time; `auto` by "
+            "the recipe.",
+            "auto",
+        ),
     ] = "auto"
     token_dropout: Annotated[
         Auto | Annotated[float, about("Share.", 0.3, ge=0, lt=1)],
-        about("Share of the tokens that training masks, others at each step.", "auto"),
+        about("Share of the tokens that training masks; `auto` by the recipe.", "auto"),
     ] = "auto"
     freeze: Annotated[
         Auto | tuple[Literal["embeddings"] | Annotated[int, Meta(ge=0, le=1000)], ...],
-        about("What is not trained: the embeddings, layers by number.", ["embeddings", 0]),
+        about(
+            "What is not trained: the embeddings, layers by number. `auto` is the embeddings where "
+            "a CPU trains and the base model's tokenizer knows the texts.",
+            ["embeddings", 0],
+        ),
     ] = "auto"
     reinit_top_layers: Annotated[
         int, about("Layers that start from random weights.", 0, ge=0, le=1000)
@@ -192,7 +205,7 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
     ] = "minilm-l6"
     recipe: Annotated[
         RecipeChoice,
-        about("Named defaults: `GET /recipes`; `auto` goes by the rows of a class.", "balanced"),
+        about("Named defaults: `GET /recipes`; `auto` is few_shot for few rows.", "balanced"),
     ] = "auto"
     hyperparameters: Annotated[Hyperparameters, about("How to train.")] = Hyperparameters()
     checkpoints: Annotated[Checkpoints, about("When to save.")] = Checkpoints()

@@ -37,6 +37,7 @@ async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]
             raise unknown(data.dataset)
         if dataset.status != "ready":
             raise Refusal("dataset-not-ready", f"{data.dataset} is {dataset.status}")
+        await _check_held_out(connection, request.project, data)
         await _check_labels(connection, request.project, data, dataset)
         await check_queue(connection, request.project)
         job = await jobs.add(
@@ -80,6 +81,31 @@ async def show(request: Request, evaluation_id: FromPath[str]) -> Response[Evalu
     raise Refusal("evaluation-not-found", f"there is no evaluation {quote(evaluation_id)}")
 
 
+async def _check_held_out(connection: AsyncConnection, project: str, spec: EvaluateSpec) -> None:
+    """Refuse the validation rows of a job that has trained on them, too."""
+    if spec.split != "validation" or spec.allow_train:
+        return
+    trained = await _training_job(connection, project, spec)
+    if trained is None or trained.spec.get("dataset") != spec.dataset:
+        return
+    also = (trained.resolved or {}).get("train_on_validation")
+    if also is not None and also.value:
+        message = "the model was trained on split validation, too (train_on_validation)"
+        raise Refusal("split-not-held-out", message)
+
+
+async def _training_job(
+    connection: AsyncConnection, project: str, spec: EvaluateSpec
+) -> Job | None:
+    if spec.version is not None:
+        version = await models.row_of(connection, project, spec.version)
+        job = None if version is None else version.job
+    else:
+        checkpoint = await checkpoints.row_of(connection, project, spec.checkpoint or "")
+        job = None if checkpoint is None else checkpoint.job
+    return None if job is None else await jobs.get(connection, project, job)
+
+
 async def _check_labels(
     connection: AsyncConnection, project: str, spec: EvaluateSpec, dataset: Row[Any]
 ) -> None:
@@ -98,8 +124,7 @@ async def _labels(
     if spec.version is not None:
         version = await models.row_of(connection, project, spec.version)
         return version.labels if version is not None else None
-    checkpoint = await checkpoints.row_of(connection, project, spec.checkpoint or "")
-    trained = None if checkpoint is None else await jobs.get(connection, project, checkpoint.job)
+    trained = await _training_job(connection, project, spec)
     if trained is None:
         return None
     dataset = await datasets.get(connection, project, str(trained.spec.get("dataset")))
