@@ -7,6 +7,7 @@ from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
 from tunery.types import Hyperparameters
 from tunery_trainer.augment import TokenDropout, names_of
 from tunery_trainer.data import Batch, TokenCache
+from tunery_trainer.model import BaseFacts
 from tunery_trainer.protocol.events import (
     CheckpointSaved,
     HyperparametersResolved,
@@ -33,6 +34,11 @@ def test_labels_become_texts(labels: list[str], names: list[str] | None) -> None
     assert names_of(labels) == names
 
 
+def dropout_of(bench: Bench, share: float) -> TokenDropout:
+    facts = BaseFacts(bench.base)
+    return TokenDropout(share, mask_id=facts.mask_id, special_ids=facts.special_ids, device=CPU)
+
+
 def batch(rows: int = 400) -> Batch:
     ids = torch.tensor([[2, 7, 8, 9, 10, 11, 3, 0]]).repeat(rows, 1)
     return Batch(ids, (ids > 0).long(), torch.zeros(rows, dtype=torch.int64))
@@ -42,7 +48,7 @@ def test_a_share_of_the_words_is_masked_and_nothing_else(bench: Bench) -> None:
     torch.manual_seed(0)
     given = batch()
 
-    found = TokenDropout(bench.base / "tokenizer.json", 0.3, CPU)(given)
+    found = dropout_of(bench, 0.3)(given)
 
     hidden = found.input_ids != given.input_ids
     assert set(found.input_ids[hidden].tolist()) == {1}  # [UNK], as this tokenizer has no mask
@@ -53,7 +59,7 @@ def test_a_share_of_the_words_is_masked_and_nothing_else(bench: Bench) -> None:
 
 
 def test_masks_follow_torchs_random_state(bench: Bench) -> None:
-    dropout = TokenDropout(bench.base / "tokenizer.json", 0.3, CPU)
+    dropout = dropout_of(bench, 0.3)
     torch.manual_seed(1)
     first, second = dropout(batch()).input_ids, dropout(batch()).input_ids
     torch.manual_seed(1)
@@ -63,7 +69,7 @@ def test_masks_follow_torchs_random_state(bench: Bench) -> None:
 
 
 def test_no_share_draws_no_random_number(bench: Bench) -> None:
-    dropout = TokenDropout(bench.base / "tokenizer.json", 0.0, CPU)
+    dropout = dropout_of(bench, 0.0)
     state = torch.get_rng_state()
 
     given = batch()

@@ -16,6 +16,7 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
         "hidden_size": 384,
         "layers": 6,
         "validation_rows": 1000,
+        "has_mask": True,
         "labels_are_words": True,
         "dropout": 0.1,
         "unknown_share": 0.01,
@@ -148,6 +149,15 @@ def test_steps_count_the_rows_that_are_added() -> None:
 
     # 770 rows, 115 of validation, 77 names: 61 steps a pass, 20 passes, a third of them.
     assert resolved["scheduler"].value == {"name": "step", "step_size": 407, "gamma": 0.1}
+
+
+def test_without_a_mask_no_token_is_hidden() -> None:
+    asked = Hyperparameters(token_dropout=0.5)
+
+    resolved = resolved_of(asked, circumstances(has_mask=False))
+
+    assert resolved["token_dropout"].value == 0.0
+    assert resolved["token_dropout"].source == "auto:no-mask-token"
 
 
 def test_two_passes_without_dropout_are_one() -> None:

@@ -26,6 +26,8 @@ def test_facts_of_the_base(minilm: Path) -> None:
     facts = BaseFacts(minilm)
 
     assert (facts.hidden_size, facts.layers, facts.positions, facts.dropout) == (384, 6, 512, 0.1)
+    assert (facts.unknown_id, facts.mask_id) == (100, 103)
+    assert {facts.pad_id, 100, 101, 102, 103} <= set(facts.special_ids)
 
 
 def test_two_steps_leave_a_version_that_answers_as_torch_does(bench: Bench, minilm: Path) -> None:

@@ -59,6 +59,7 @@ def settings_of(**fields: Any) -> Settings:
         hidden_size=384,
         layers=6,
         validation_rows=1000,
+        has_mask=True,
         labels_are_words=True,
         dropout=0.1,
         unknown_share=0.0,

@@ -69,6 +69,16 @@ def test_first_metric_is_of_the_first_step(bench: Bench) -> None:
     assert set(first.values) == {"loss", "learning_rate", "grad_norm"}
 
 
+def test_step_0_is_the_untrained_model_and_the_majority(bench: Bench) -> None:
+    events = bench.run(bench.spec())
+
+    [zero] = [event for event in of_kind(events, MetricLogged) if event.step == 0]
+    assert zero.values["validation_loss"] == pytest.approx(math.log(3), abs=0.1)
+    assert zero.values["majority_accuracy"] == pytest.approx(1 / 3)  # 7 of 21 rows
+    assert zero.values["majority_macro_f1"] == pytest.approx(0.5 / 3)
+    assert zero.values["accuracy"] < 0.7
+
+
 def test_a_probed_head_begins_with_less_to_learn(bench: Bench) -> None:
     asked = Hyperparameters(epochs=3, learning_rate=5e-3, linear_probe=True)
 

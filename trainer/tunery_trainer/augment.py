@@ -2,15 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 
 from tunery_trainer.data import Batch
-from tunery_trainer.vocabulary import unknown_id_of
 
-MASKS = ("[MASK]", "<mask>")  # of BERT and of RoBERTa
 _WORD = re.compile(r"[^\W\d_]{3,}|[^\x00-\x7f\W\d_]")  # three letters, or one that is no ASCII
 
 
@@ -34,17 +30,12 @@ class TokenDropout:
     Source: Iyyer et al. 2015, "Deep Unordered Composition Rivals Syntactic Methods", word dropout.
     """
 
-    def __init__(self, tokenizer_file: Path, share: float, device: torch.device) -> None:
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        named = [tokenizer.token_to_id(mask) for mask in MASKS]
-        # A tokenizer without a mask has a token for what it does not know.
-        named.append(unknown_id_of(tokenizer_file, tokenizer))
-        self._mask_id = next((each for each in named if each is not None), None)
-        added = tokenizer.get_added_tokens_decoder().items()
-        special = {number for number, token in added if token.special}
-        special.update(tokenizer.encode("").ids)  # what surrounds every text
-        self._special = torch.tensor(sorted(special), dtype=torch.int64, device=device)
+    def __init__(
+        self, share: float, *, mask_id: int | None, special_ids: Sequence[int], device: torch.device
+    ) -> None:
         self._share = share
+        self._mask_id = mask_id
+        self._special = torch.tensor(special_ids, dtype=torch.int64, device=device)
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch with other tokens masked each time, by torch's random state."""

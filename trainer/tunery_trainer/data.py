@@ -66,6 +66,11 @@ class TokenRows:
             torch.from_numpy(self.labels[indices]).to(device),
         )
 
+    def spread(self, count: int) -> "TokenRows":
+        """Return at most so many of the rows, spread evenly, since they may be sorted."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
+        return TokenRows(datasets.Dataset.from_dict(self._rows[chosen], _features()), self._suffix)
+
     def share_of(self, token: int) -> float:
         """Return the share of one token among all, 0..1."""
         column = self._rows.data.column("input_ids")

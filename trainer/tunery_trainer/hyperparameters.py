@@ -84,6 +84,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     positions: int
     class_counts: NDArray[np.int64]  # training rows of each label
     validation_rows: int
+    has_mask: bool  # a token that can hide another
     labels_are_words: bool  # so that they can stand as texts
     hidden_size: int
     layers: int
@@ -165,6 +166,8 @@ def resolve(
         resolved["label_names"] = Resolved(value=False, source="auto:labels-are-no-words")
     if asked.rdrop == "auto" and not _number(resolved, "dropout"):
         resolved["rdrop"] = Resolved(value=0.0, source="auto:no-dropout")
+    if not found.has_mask:
+        resolved["token_dropout"] = Resolved(value=0.0, source="auto:no-mask-token")
     for name in ("linear_probe", "label_names", "train_on_validation"):
         fill(name, False, "off")
     for name in ("rdrop", "token_dropout"):

@@ -22,7 +22,7 @@ from transformers.utils import logging
 from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write_json
 from tunery_trainer.tasks import Task, task_named
-from tunery_trainer.vocabulary import unknown_id_of
+from tunery_trainer.vocabulary import mask_id_of, special_ids_of, unknown_id_of
 
 POOLING, NORMALIZE, DENSE = "1_Pooling", "2_Normalize", "3_Dense"  # directories of the layout
 DROPOUT_FIELDS = ("hidden_dropout_prob", "dropout")  # of BERT and of DistilBERT
@@ -87,7 +87,10 @@ class BaseFacts:
         self.layers = int(self.config.num_hidden_layers)
         self.pad_id = int(getattr(self.config, "pad_token_id", None) or 0)
         file = base_dir / "tokenizer.json"
-        self.unknown_id = unknown_id_of(file, Tokenizer.from_file(str(file)))
+        tokenizer = Tokenizer.from_file(str(file))
+        self.unknown_id = unknown_id_of(file, tokenizer)
+        self.mask_id = mask_id_of(file, tokenizer)
+        self.special_ids = special_ids_of(tokenizer)
         self.dropout = next(
             (float(getattr(self.config, name)) for name in _fields(self.config, DROPOUT_FIELDS)),
             0.1,

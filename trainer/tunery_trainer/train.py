@@ -7,6 +7,7 @@ version at the end. It names train and validation rows only; the test split is n
 Importing this module imports everything that a first step needs, so that a warm spare is warm.
 """
 
+import contextlib
 import logging
 import math
 import random
@@ -25,6 +26,7 @@ from tunery.types import Resolved
 from tunery_trainer import checkpoint, data, model
 from tunery_trainer.adapt import reinit_top_layers, set_trainable
 from tunery_trainer.augment import TokenDropout, names_of
+from tunery_trainer.baselines import BASELINE_ROWS, majority, untrained
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenCache, TokenRows, epoch_batches
 from tunery_trainer.dropout import use_fast_masks
@@ -170,6 +172,7 @@ def _finetune(
         )
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(state.scaler)
+    initial = checkpoint.copy_of_weights(classifier) if spec.resume_from is None else None
     publisher = Publisher(spec, emit, resolved=resolved, settings=settings, seal=seal)
 
     def save(figures: dict[str, float], *, best: bool) -> None:
@@ -196,7 +199,10 @@ def _finetune(
     validation_seconds = 0.0
     batches: list[NDArray[np.int64]] = []
     token_dropout = TokenDropout(
-        base_dir / "tokenizer.json", settings.token_dropout, accelerator.device
+        settings.token_dropout,
+        mask_id=base.mask_id,
+        special_ids=base.special_ids,
+        device=accelerator.device,
     )
     counts = np.bincount(train.labels, minlength=len(spec.labels))
     class_weights = class_weights_of(counts, settings.imbalance, accelerator.device)
@@ -281,6 +287,14 @@ def _finetune(
             }
             emit(MetricLogged(step=state.step, values=finite(values)))
             state.window_loss, state.window_steps = 0.0, 0
+        if initial is not None and len(validation):
+            # After the first step, which so comes a second earlier.
+            few = validation.spread(BASELINE_ROWS)
+            with contextlib.suppress(_Released):  # the leash is looked at below
+                judged = partial(validate, prepared_model, few, task, forward)
+                figures = untrained(classifier, initial, judged) | majority(few, counts, task)
+                emit(MetricLogged(step=0, values=finite(figures)))
+        initial = None
         meter.stepped(
             step=state.step,
             total_steps=total_steps,
@@ -335,6 +349,7 @@ def _resolve(
             lengths=train.lengths,
             positions=base.positions,
             class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
+            has_mask=base.mask_id is not None,
             labels_are_words=names_of(spec.labels) is not None,
             hidden_size=base.hidden_size,
             layers=base.layers,
