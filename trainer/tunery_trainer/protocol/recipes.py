@@ -1,4 +1,4 @@
-"""Recipes: what each decides of a fine-tune, and the rules for all the rest (RECIPES.md 4.2).
+"""Recipes: what each decides of a fine-tune, and the rules for all the rest.
 
 The server lists them, the trainer follows them. Measured figures: tests/bench/RESULTS.md.
 """
@@ -67,7 +67,10 @@ RULES: dict[str, tuple[str, str]] = {
         f"Devlin et al. 2019, arXiv:1810.04805; small encoders: {MEASURED}",
     ),
     "head_learning_rate": ("10 times learning_rate", "Howard & Ruder 2018, arXiv:1801.06146"),
-    "batch_size": ("16 below 2,000 rows, 32 to 50,000, else 64", "RECIPES.md 4.2"),
+    "batch_size": (
+        "16 below 2,000 rows, 32 to 50,000, else 64",
+        "convention: few rows need many steps, Mosbach et al. 2021, arXiv:2006.04884",
+    ),
     "epochs": (
         "20 below 500 rows, 10 below 2,000, 8 below 5,000, 4 below 50,000, 2 below 200,000, else 1",
         "Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987",
@@ -86,17 +89,17 @@ RULES: dict[str, tuple[str, str]] = {
     "imbalance": (
         "by rows of the largest class over those of the smallest: class weights from 3 on, "
         "above 10 weighted sampling, too",
-        "RECIPES.md 4.2",
+        "convention",
     ),
     "gradient_checkpointing": ("where layers times dimensions reach 24,576", "memory"),
-    "label_smoothing": ("0.1 from 20 labels on, else 0", "RECIPES.md 4.2"),
-    "dropout": ("the base model's", "RECIPES.md 4.2"),
+    "label_smoothing": ("0.1 from 20 labels on, else 0", "Szegedy et al. 2016, arXiv:1512.00567"),
+    "dropout": ("the base model's", "Devlin et al. 2019, arXiv:1810.04805"),
     "max_length": (
         "99 of 100 training texts fit, in steps of 8, at most 256 tokens",
-        "RECIPES.md 4.2",
+        "convention: attention grows with the square",
     ),
     "gradient_accumulation_steps": ("at most 16,384 padded tokens of one pass", "memory"),
-    "precision": ("bf16 where a GPU has it, else fp32", "RECIPES.md 4.2"),
+    "precision": ("bf16 where a GPU has it, else fp32", "Kalamkar et al. 2019, arXiv:1905.12322"),
 }
 
 
@@ -115,7 +118,7 @@ def _rules_of(defaults: Defaults) -> list[RecipeRule]:
     }
     if defaults.rate != 1.0:
         rule, source = RULES["learning_rate"]
-        found["learning_rate"] = (f"{defaults.rate:g} times: {rule}", f"{source}; {MEASURED}")
+        found["learning_rate"] = (f"{defaults.rate:g} times: {rule}", source)
     general = {name: rule for name, rule in RULES.items() if name not in found}
     return [
         RecipeRule(hyperparameter=name, rule=rule, source=source)
