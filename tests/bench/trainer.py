@@ -19,10 +19,20 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "banking77" / "train.csv"
 VARIANTS = ("default", "grouped", "grouped+bf16", "tunery+whole", "tunery", "tunery+bf16")
 BATCH, WARM_STEPS, MAX_LENGTH, RATE = 32, 10, 64, 1e-4
+
+
+class Workload(NamedTuple):
+    """What every variant trains."""
+
+    rows: list[tuple[str, str]]  # text and label
+    labels: list[str]
+    base: str  # the directory of the base model
+    device: str
 
 
 def main() -> None:
@@ -71,17 +81,10 @@ def one(variant: str, asked: argparse.Namespace) -> float:
     base = asked.base or str(package())
     with tempfile.TemporaryDirectory(prefix="tunery-bench-") as folder:
         run = tunery if variant.startswith("tunery") else peer
-        return run(variant, rows, labels, base, asked.device, Path(folder))
+        return run(variant, Workload(rows, labels, base, asked.device), Path(folder))
 
 
-def tunery(
-    variant: str,
-    rows: list[tuple[str, str]],
-    labels: list[str],
-    base: str,
-    device: str,
-    folder: Path,
-) -> float:
+def tunery(variant: str, work: Workload, folder: Path) -> float:
     """Train with the recipe, one epoch, and time it by its events."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -93,7 +96,7 @@ def tunery(
     from tunery_trainer.protocol.specs import FinetuneRun
 
     names = ("text", "label")
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    columns = {name: [row[i] for row in work.rows] for i, name in enumerate(names)}
     for split, table in (("train", columns), ("validation", {name: [] for name in names})):
         typed = {name: pa.array(values, pa.string()) for name, values in table.items()}
         pq.write_table(pa.table(typed), folder / f"{split}.parquet")
@@ -101,7 +104,7 @@ def tunery(
 
     def note(event: AnyEvent) -> None:
         if isinstance(event, MetricLogged):
-            if device != "cpu":
+            if work.device != "cpu":
                 torch.cuda.synchronize()
             moments[event.step] = time.perf_counter()
 
@@ -112,10 +115,10 @@ def tunery(
             attempt=1,
             task="text_classification",
             base_model="minilm-l6",
-            base_model_dir=base,
+            base_model_dir=work.base,
             train=str(folder / "train.parquet"),
             validation=str(folder / "validation.parquet"),
-            labels=labels,
+            labels=work.labels,
             dataset_fingerprint="sha256:1",
             recipe="balanced",
             hyperparameters=Hyperparameters(
@@ -128,7 +131,7 @@ def tunery(
                 precision="bf16" if "bf16" in variant else "fp32",
             ),
             checkpoints=Checkpoints(),
-            device=device,
+            device=work.device,
             threads=torch.get_num_threads(),
             cache_dir=str(folder / "cache"),
         ),
@@ -139,28 +142,21 @@ def tunery(
     return (last - first) * BATCH / (moments[last] - moments[first])
 
 
-def peer(
-    variant: str,
-    rows: list[tuple[str, str]],
-    labels: list[str],
-    base: str,
-    device: str,
-    folder: Path,
-) -> float:
+def peer(variant: str, work: Workload, folder: Path) -> float:
     """Train with transformers.Trainer."""
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(base, model_max_length=MAX_LENGTH)
-    encoded = tokenizer([text for text, _ in rows], truncation=True, max_length=MAX_LENGTH)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(work.base, model_max_length=MAX_LENGTH)
+    encoded = tokenizer([text for text, _ in work.rows], truncation=True, max_length=MAX_LENGTH)
     data = [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels.index(label)}
-        for ids, (_, label) in zip(encoded["input_ids"], rows, strict=True)
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": work.labels.index(label)}
+        for ids, (_, label) in zip(encoded["input_ids"], work.rows, strict=True)
     ]
     moments: dict[int, float] = {}
 
     class Clock(transformers.TrainerCallback):
         def on_step_end(self, args: object, state: object, control: object, **_: object) -> None:
-            if device != "cpu":
+            if work.device != "cpu":
                 transformers.trainer.torch.cuda.synchronize()
             moments[state.global_step] = time.perf_counter()
 
@@ -172,16 +168,16 @@ def peer(
         per_device_train_batch_size=BATCH,
         train_sampling_strategy="group_by_length" if "grouped" in variant else "random",
         bf16="bf16" in variant,
-        use_cpu=device == "cpu",
+        use_cpu=work.device == "cpu",
         save_strategy="no",
         logging_strategy="no",
         report_to=[],
         disable_tqdm=True,
-        dataloader_pin_memory=device != "cpu",
+        dataloader_pin_memory=work.device != "cpu",
     )
     trainer = transformers.Trainer(
         model=transformers.AutoModelForSequenceClassification.from_pretrained(
-            base, num_labels=len(labels)
+            work.base, num_labels=len(work.labels)
         ),
         args=arguments,
         train_dataset=data,

@@ -1,7 +1,5 @@
 """The recipe on a GPU: precisions, what serves its versions, a resumed run, a full memory."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -52,26 +50,10 @@ def test_a_resumed_run_ends_where_the_whole_one_does(bench: Bench) -> None:
     asked = Hyperparameters(
         epochs=3, learning_rate=1e-2, rdrop=1.0, token_dropout=0.2, early_stopping=None
     )
-    events = bench.run(bench.spec("whole", device=GPU, hyperparameters=asked))
-    [resolved] = of_kind(events, HyperparametersResolved)
-    kept = bench.directory / "kept"
-    shutil.move(bench.directory / "whole" / of_kind(events, CheckpointSaved)[0].path, kept)
 
-    bench.run(
-        bench.spec(
-            "resumed",
-            device=GPU,
-            hyperparameters=asked,
-            attempt=2,
-            resume_from=str(kept),
-            resolved=resolved.resolved,
-        )
-    )
+    versions = bench.run_whole_and_resumed(device=GPU, hyperparameters=asked)
 
-    whole, resumed = (
-        load_file(bench.directory / work / "version/model.safetensors")
-        for work in ("whole", "resumed")
-    )
+    whole, resumed = (load_file(each / "model.safetensors") for each in versions)
     # The masks are the same ones; sums of a GPU's threads may come in another order.
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, atol=1e-3, rtol=1e-2)

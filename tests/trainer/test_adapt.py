@@ -1,19 +1,17 @@
 """Which parts of a base model are trained, and which begin anew."""
 
-import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.trainer.tiny_model import Bench, of_kind
+from tests.trainer.tiny_model import Bench
 
 from tunery.types import Hyperparameters
 from tunery_trainer.adapt import reinit_top_layers
 from tunery_trainer.model import BaseFacts, new_classifier
 from tunery_trainer.protocol import manifest
-from tunery_trainer.protocol.events import CheckpointSaved, HyperparametersResolved
 from tunery_trainer.tasks import task_named
 
 ASKED = Hyperparameters(epochs=3, learning_rate=5e-3, freeze=())
@@ -87,24 +85,7 @@ def test_activations_that_are_computed_again_change_no_weight(bench: Bench) -> N
 )
 def test_a_resumed_run_ends_with_the_same_weights(bench: Bench, fields: dict) -> None:
     asked = msgspec.structs.replace(ASKED, early_stopping=None, **fields)
-    events = bench.run(bench.spec("whole", hyperparameters=asked))
-    [resolved] = of_kind(events, HyperparametersResolved)
-    saved = of_kind(events, CheckpointSaved)[0]
-    kept = bench.directory / "kept"
-    shutil.move(bench.directory / "whole" / saved.path, kept)
 
-    bench.run(
-        bench.spec(
-            "resumed",
-            hyperparameters=asked,
-            attempt=2,
-            resume_from=str(kept),
-            resolved=resolved.resolved,
-        )
-    )
+    versions = bench.run_whole_and_resumed(hyperparameters=asked)
 
-    digests = {
-        manifest.sha256_of(bench.directory / work / "version/model.safetensors")
-        for work in ("whole", "resumed")
-    }
-    assert len(digests) == 1
+    assert len({manifest.sha256_of(each / "model.safetensors") for each in versions}) == 1

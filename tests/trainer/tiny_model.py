@@ -1,6 +1,7 @@
 """A base model of a few thousand weights with a word-list tokenizer, and rows that it can learn."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ from transformers import BertConfig, BertModel
 
 from tunery.types import Checkpoints, Hyperparameters
 from tunery_trainer import train
-from tunery_trainer.protocol.events import AnyEvent
+from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, HyperparametersResolved
 from tunery_trainer.protocol.specs import FinetuneRun
 
 T = TypeVar("T")
@@ -116,6 +117,16 @@ class Bench:
         events: list[AnyEvent] = []
         self.run_into(spec, events, release=release)
         return events
+
+    def run_whole_and_resumed(self, **changes: object) -> tuple[Path, Path]:
+        """Run to the end, and again from the first checkpoint on; return both versions."""
+        events = self.run(self.spec("whole", **changes))
+        [resolved] = of_kind(events, HyperparametersResolved)
+        kept = self.directory / "kept"
+        shutil.move(self.directory / "whole" / of_kind(events, CheckpointSaved)[0].path, kept)
+        again = {"attempt": 2, "resume_from": str(kept), "resolved": resolved.resolved}
+        self.run(self.spec("resumed", **changes, **again))
+        return self.directory / "whole/version", self.directory / "resumed/version"
 
     def run_into(
         self,

@@ -10,6 +10,7 @@ from tunery_trainer.checkpoint import copy_of_weights
 from tunery_trainer.data import TokenRows
 from tunery_trainer.model import Classifier
 from tunery_trainer.tasks import Task
+from tunery_trainer.validation import figures_of
 
 BASELINE_ROWS = 512  # of validation, so that a second is enough
 _FIGURES = ("accuracy", "macro_f1")
@@ -33,10 +34,5 @@ def majority(rows: TokenRows, class_counts: NDArray[np.int64], task: Task) -> di
     """Return the figures of who always names the commonest class of the training rows."""
     logits = np.zeros((len(rows), len(class_counts)), dtype=np.float32)  # (rows, C)
     logits[:, int(class_counts.argmax())] = 1.0
-    labels = [str(i) for i in range(len(class_counts))]
-    metrics = task.scores(logits, rows.labels, labels).metrics
-    return {
-        f"majority_{name}": metric.value
-        for name, metric in metrics.items()
-        if name in _FIGURES and metric.value is not None
-    }
+    figures = figures_of(logits, rows, task)
+    return {f"majority_{name}": figures[name] for name in _FIGURES if name in figures}

@@ -172,7 +172,8 @@ def _finetune(
         )
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(state.scaler)
-    initial = checkpoint.copy_of_weights(classifier) if spec.resume_from is None else None
+    judges_initial = spec.resume_from is None and len(validation)
+    initial = checkpoint.copy_of_weights(classifier) if judges_initial else None
     publisher = Publisher(spec, emit, resolved=resolved, settings=settings, seal=seal)
 
     def save(figures: dict[str, float], *, best: bool) -> None:
@@ -287,7 +288,7 @@ def _finetune(
             }
             emit(MetricLogged(step=state.step, values=finite(values)))
             state.window_loss, state.window_steps = 0.0, 0
-        if initial is not None and len(validation):
+        if initial is not None:
             # After the first step, which so comes a second earlier.
             few = validation.spread(BASELINE_ROWS)
             with contextlib.suppress(_Released):  # the leash is looked at below

@@ -7,6 +7,9 @@ import math
 import sys
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunery.types import PlateauSchedule
 from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenRows
@@ -19,12 +22,16 @@ def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> 
     """Return validation_loss and the figures of the task; nothing where there are no rows."""
     if not len(rows):
         return {}
-    logits = forward(classifier, classifier, rows)  # (rows, C)
-    labels = [str(i) for i in range(logits.shape[1])]
-    metrics = task.scores(logits, rows.labels, labels).metrics
-    figures = {name: metric.value for name, metric in metrics.items() if metric.value is not None}
+    figures = figures_of(forward(classifier, classifier, rows), rows, task)
     loss = figures.pop("loss", None)
     return figures if loss is None else {"validation_loss": loss, **figures}
+
+
+def figures_of(logits: NDArray[np.float32], rows: TokenRows, task: Task) -> dict[str, float]:
+    """Return the task's defined figures by name: logits (rows, labels)."""
+    labels = [str(i) for i in range(logits.shape[1])]
+    metrics = task.scores(logits, rows.labels, labels).metrics
+    return {name: metric.value for name, metric in metrics.items() if metric.value is not None}
 
 
 def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -> bool:
