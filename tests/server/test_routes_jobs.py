@@ -133,22 +133,24 @@ def test_bad_evaluation_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("also", "fields", "status"),
+    ("name", "also", "fields", "status"),
     [
-        (True, {"split": "validation"}, 422),
-        (True, {"split": "validation", "allow_train": True}, 202),
-        (True, {"split": "test"}, 202),
-        (False, {"split": "validation"}, 202),
+        ("train_on_validation", True, {"split": "validation"}, 422),
+        ("train_on_validation", True, {"split": "validation", "allow_train": True}, 202),
+        ("train_on_validation", True, {"split": "test"}, 202),
+        ("train_on_validation", False, {"split": "validation"}, 202),
+        ("refit", True, {"split": "validation"}, 422),
+        ("refit", False, {"split": "validation"}, 202),
     ],
 )
 def test_validation_rows_that_were_trained_on_are_not_held_out(
-    api: Api, also: bool, fields: dict[str, Any], status: int
+    api: Api, name: str, also: bool, fields: dict[str, Any], status: int
 ) -> None:
     dataset = api.add_dataset()
     job = finetune(api, dataset).json()["id"]
 
     async def train() -> None:
-        resolved = {"train_on_validation": Resolved(value=also, source="user")}
+        resolved = {name: Resolved(value=also, source="user")}
         async with api.services.database.write() as connection:
             row = await jobs.claim(connection, ["finetune"])
             assert row is not None

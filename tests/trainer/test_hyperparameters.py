@@ -16,6 +16,7 @@ def circumstances(rows: int = 9000, tokens: int = 20, **changes: object) -> Circ
         "hidden_size": 384,
         "layers": 6,
         "validation_rows": 1000,
+        "validation_carved": True,
         "has_mask": True,
         "labels_are_words": True,
         "dropout": 0.1,
@@ -52,6 +53,8 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "linear_probe": (False, "auto:off"),
         "label_names": (False, "auto:off"),
         "train_on_validation": (False, "auto:off"),
+        "refit": (True, "auto:carved-validation"),
+        "seeds": (1, "auto:off"),
         "rdrop": (0.0, "auto:off"),
         "token_dropout": (0.0, "auto:off"),
         "freeze": (["embeddings"], "auto:known-tokens-on-cpu"),
@@ -74,6 +77,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
     }
 
 
+RECIPES_OF_TIME: tuple[RecipeChoice, ...] = ("best", "fast")
 FEW = {"class_counts": np.full(77, 10), "rows": 770}
 
 
@@ -140,6 +144,36 @@ def test_what_needs_validation_keeps_it(asked: Hyperparameters) -> None:
 
     assert resolved["recipe"].value == "few_shot"
     assert resolved["train_on_validation"].value is False
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "expected"),
+    [
+        ({}, {}, (True, "auto:carved-validation")),
+        ({}, {"validation_carved": False}, (False, "auto:validation-given")),
+        ({}, {"rows": 20_000}, (False, "auto:many-rows")),
+        ({}, {"validation_rows": 0}, (False, "auto:no-validation-rows")),
+        ({"max_steps": 9}, {}, (False, "auto:bounded-run")),
+        ({"max_minutes": 9.0}, {}, (False, "auto:bounded-run")),
+        ({"early_stopping": None}, {}, (False, "auto:bounded-run")),
+        ({"refit": True, "max_minutes": 9.0}, {"validation_carved": False}, (True, "user")),
+        ({"refit": True, "scheduler": "reduce_on_plateau"}, {}, (False, "auto:reduce-on-plateau")),
+        ({"refit": True}, FEW, (False, "auto:no-validation-rows")),  # all rows are trained on
+    ],
+)
+def test_a_refit_is_for_few_rows_that_tunery_held_back(
+    asked: dict, found: dict, expected: tuple
+) -> None:
+    refit = resolved_of(Hyperparameters(**asked), circumstances(**found))["refit"]
+
+    assert (refit.value, refit.source) == expected
+
+
+def test_best_trains_three_seeds_and_fast_refits_nothing() -> None:
+    best, fast = (resolved_of(Hyperparameters(), circumstances(), each) for each in RECIPES_OF_TIME)
+
+    assert (best["seeds"].value, best["refit"].value) == (3, True)
+    assert (fast["seeds"].value, fast["refit"].value) == (1, False)
 
 
 def test_steps_count_the_rows_that_are_added() -> None:

@@ -11,7 +11,6 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from tunery.types import Hyperparameters, PlateauSchedule, StepSchedule
-from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.hyperparameters import Circumstances, Settings, resolve, settle
 from tunery_trainer.optimization import (
     new_optimizer,
@@ -20,6 +19,7 @@ from tunery_trainer.optimization import (
     schedule,
     set_learning_rate,
 )
+from tunery_trainer.state import TrainingState
 from tunery_trainer.validation import judge
 
 STEPS = 60
@@ -59,6 +59,7 @@ def settings_of(**fields: Any) -> Settings:
         hidden_size=384,
         layers=6,
         validation_rows=1000,
+        validation_carved=True,
         has_mask=True,
         labels_are_words=True,
         dropout=0.1,

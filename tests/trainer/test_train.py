@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from tests.trainer.tiny_model import Bench, of_kind, write_rows
 
 from tunery.types import Checkpoints, EarlyStopping, Hyperparameters, NonFinite
-from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.failure import Failure
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import (
@@ -26,6 +25,7 @@ from tunery_trainer.protocol.events import (
     MetricLogged,
     ProgressMade,
 )
+from tunery_trainer.state import TrainingState
 
 
 def logged_steps(events: list[AnyEvent]) -> list[int]:

@@ -102,7 +102,7 @@ class Bench:
             validation=str(self.validation),
             labels=LABELS,
             dataset_fingerprint="sha256:1",
-            hyperparameters=Hyperparameters(epochs=3, learning_rate=5e-3, freeze=()),
+            hyperparameters=Hyperparameters(epochs=3, learning_rate=5e-3, freeze=(), refit=False),
             checkpoints=Checkpoints(),
             device="cpu",
             threads=1,

@@ -29,6 +29,7 @@ from pathlib import Path
 import msgspec
 
 from tunery_trainer.failure import Failure
+from tunery_trainer.memory import is_out_of_memory
 from tunery_trainer.protocol.events import Failed, Listening, Started
 from tunery_trainer.protocol.leash import Leash, die_with_parent
 from tunery_trainer.protocol.specs import (
@@ -93,7 +94,7 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         traceback.print_exc()
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             return FAULT
         emit(Failed(code="out-of-memory", message=str(error) or "memory ran out"))
         return GIVEN_UP
@@ -197,10 +198,6 @@ def _line_of_stdin() -> Path | None:
     while (byte := os.read(0, 1)) not in (b"", b"\n"):  # not a byte more: the rest is the leash
         line += byte
     return Path(os.fsdecode(line)) if byte else None
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's
 
 
 if __name__ == "__main__":

@@ -23,26 +23,10 @@ from tunery_trainer.model import Classifier, save_classifier
 from tunery_trainer.model_files import CANARY_NAME, Canary, ModelFacts, write_json
 from tunery_trainer.optimization import optimizer_tensors, restore_optimizer
 from tunery_trainer.protocol import manifest
+from tunery_trainer.state import TrainingState
 
 Facts = dict[str, str | int | float | bool | None]
 _RANDOM = "random/"  # prefix of torch's generators among the tensors
-
-
-class TrainingState(msgspec.Struct, kw_only=True):
-    """Where a run stands. Epoch, batch and learning rate are functions of `step`."""
-
-    step: int = 0  # optimizer steps done
-    elapsed_seconds: float = 0.0  # over all attempts
-    window_loss: float = 0.0  # sum since a loss was last logged
-    window_steps: int = 0
-    validated_step: int = 0
-    best_step: int | None = None
-    best_value: float | None = None
-    stale_validations: int = 0  # since the best one
-    borne_validations: int = 0  # since the best one, or since the rate was reduced
-    reductions: int = 0  # of the learning rate, by validations that were no better
-    stop_reason: str | None = None
-    scaler: dict[str, int | float] = {}  # of fp16's loss scaling
 
 
 class _ResumeFile(msgspec.Struct, kw_only=True, frozen=True):
@@ -108,16 +92,20 @@ def save_resume(
     )
 
 
-def load_resume(
+def read_state(directory: Path) -> TrainingState:
+    """Return where the run stood that wrote a checkpoint."""
+    return _read_resume_file(directory).state
+
+
+def load_moments(
     directory: Path, *, optimizer: torch.optim.Optimizer, classifier: Classifier
-) -> tuple[TrainingState, dict[str, Tensor] | None]:
-    """Restore optimizer and random states; return the state and the best weights so far.
+) -> None:
+    """Restore the optimizer and all random states.
 
     `classifier` already holds the checkpoint's own weights.
     """
-    resume = directory / "resume"
-    file = msgspec.json.decode((resume / "state.json").read_bytes(), type=_ResumeFile)
-    tensors = load_file(resume / "state.safetensors")
+    file = _read_resume_file(directory)
+    tensors = load_file(directory / "resume" / "state.safetensors")
     torch.set_rng_state(tensors.pop(_RANDOM + "cpu"))
     cuda = tensors.pop(_RANDOM + "cuda", None)
     if cuda is not None and torch.cuda.is_available():
@@ -127,11 +115,24 @@ def load_resume(
     keys, position, has_gauss, cached = file.numpy_random
     np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, has_gauss, cached))
     restore_optimizer(optimizer, classifier, tensors)
-    if file.state.best_step is None:
-        return file.state, None
-    if file.state.best_step == file.state.step:
-        return file.state, copy_of_weights(classifier)
-    return file.state, load_file(resume / "best.safetensors")
+
+
+def load_best_weights(
+    directory: Path, state: TrainingState, classifier: Classifier
+) -> dict[str, Tensor] | None:
+    """Return the best weights so far, which may be those of `classifier`; None if there are none.
+
+    `classifier` holds the checkpoint's own weights.
+    """
+    if state.best_step is None:
+        return None
+    if state.best_step == state.step:
+        return copy_of_weights(classifier)
+    return load_file(directory / "resume" / "best.safetensors")
+
+
+def _read_resume_file(directory: Path) -> _ResumeFile:
+    return msgspec.json.decode((directory / "resume/state.json").read_bytes(), type=_ResumeFile)
 
 
 def copy_of_weights(classifier: Classifier) -> dict[str, Tensor]:

@@ -37,6 +37,7 @@ LAYER_DECAY = 0.95
 UNEVEN, VERY_UNEVEN = 3.0, 10.0  # rows of the largest class over those of the smallest
 UNUSUAL_RATE = 10.0  # times the rule's rate, or a tenth of it and less
 UNKNOWN = 0.05  # of the tokens, from which on the embeddings have something to learn
+MANY_ROWS = 20_000  # of training, from which on a tenth more is worth little
 HUGE = 24 * 1024  # layers times hidden size, from which on activations are not kept
 
 Schedule = Literal["linear", "cosine", "constant", "inverse_sqrt"] | StepSchedule | PlateauSchedule
@@ -59,6 +60,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     linear_probe: bool
     label_names: bool
     train_on_validation: bool
+    refit: bool
+    seeds: int
     rdrop: float
     token_dropout: float
     freeze: list[Literal["embeddings"] | int]
@@ -84,6 +87,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     positions: int
     class_counts: NDArray[np.int64]  # training rows of each label
     validation_rows: int
+    validation_carved: bool  # by tunery, out of the rows that were meant for training
     has_mask: bool  # a token that can hide another
     labels_are_words: bool  # so that they can stand as texts
     hidden_size: int
@@ -172,6 +176,7 @@ def resolve(
         fill(name, False, "off")
     for name in ("rdrop", "token_dropout"):
         fill(name, 0.0, "off")
+    _settle_phases(asked, resolved, found)
     passes = 2 if _number(resolved, "rdrop") else 1
     parts = math.ceil(passes * batch_size * max_length / MICRO_BATCH_TOKENS)
     fill("gradient_accumulation_steps", min(parts, batch_size), "tokens")
@@ -197,6 +202,31 @@ def resolve(
         )
     resolved["threads"] = Resolved(value=found.threads, source="default")
     return resolved, _advice(asked, resolved, usual=rate, total_steps=total_steps)
+
+
+def _settle_phases(
+    asked: Hyperparameters, resolved: dict[str, Resolved], found: Circumstances
+) -> None:
+    """Resolve `seeds` and `refit`, which make further trainings of a run."""
+    if not found.validation_rows or resolved["train_on_validation"].value:
+        resolved["seeds"] = Resolved(value=1, source="auto:no-validation-rows")
+        resolved["refit"] = Resolved(value=False, source="auto:no-validation-rows")
+        return
+    if resolved["seeds"].value == "auto":
+        resolved["seeds"] = Resolved(value=1, source="auto:off")
+    if _has_plateau(asked):  # which needs validations
+        resolved["refit"] = Resolved(value=False, source="auto:reduce-on-plateau")
+    if resolved["refit"].value == "auto":
+        bounded = asked.max_steps is not None or asked.max_minutes is not None
+        reasons = {
+            "validation-given": not found.validation_carved,
+            "many-rows": len(found.lengths) >= MANY_ROWS,
+            "bounded-run": bounded or asked.early_stopping is None,
+        }
+        reason = next((each for each, holds in reasons.items() if holds), None)
+        resolved["refit"] = Resolved(
+            value=reason is None, source=f"auto:{reason or 'carved-validation'}"
+        )
 
 
 def settle(resolved: dict[str, Resolved]) -> Settings:
@@ -243,9 +273,11 @@ def _recipe(asked: RecipeChoice, counts: NDArray[np.int64]) -> Resolved:
 
 
 def _wants_validation(asked: Hyperparameters, default: Hyperparameters) -> bool:
-    stops = asked.early_stopping not in (None, default.early_stopping)
-    plateau = isinstance(asked.scheduler, PlateauSchedule) or asked.scheduler == "reduce_on_plateau"
-    return stops or plateau
+    return asked.early_stopping not in (None, default.early_stopping) or _has_plateau(asked)
+
+
+def _has_plateau(asked: Hyperparameters) -> bool:
+    return isinstance(asked.scheduler, PlateauSchedule) or asked.scheduler == "reduce_on_plateau"
 
 
 def _imbalance(counts: NDArray[np.int64]) -> tuple[Imbalance, str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tunery.types import Resolved
 from tunery_trainer import checkpoint
-from tunery_trainer.checkpoint import Facts, TrainingState
+from tunery_trainer.checkpoint import Facts
 from tunery_trainer.data import TokenRows
 from tunery_trainer.hyperparameters import Settings
 from tunery_trainer.model import Classifier
@@ -24,6 +24,7 @@ from tunery_trainer.padding import padded, read_pad_id
 from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, Finetuned, WarningRaised
 from tunery_trainer.protocol.leash import supervised
 from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.state import TrainingState
 from tunery_trainer.tasks import task_named
 
 CANARY_ROWS = 8

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery.types import PlateauSchedule
-from tunery_trainer.checkpoint import TrainingState
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.state import TrainingState
 from tunery_trainer.tasks import Task
 
 
@@ -37,18 +37,20 @@ def figures_of(logits: NDArray[np.float32], rows: TokenRows, task: Task) -> dict
 def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -> bool:
     """Note in the state what a validation showed; return whether it is the best so far.
 
-    Without validation rows the newest is the best.
+    The best of all phases, that is. Without validation rows the newest is the best.
     """
     stopping = settings.early_stopping
-    state.validated_step = state.step
     if not figures:
-        state.best_step, state.best_value = state.step, 0.0
+        state.best_step = state.step
         return True
     value = _value(figures, settings)
     min_delta = stopping.min_delta if stopping else 0.0
-    if state.best_value is None or value > state.best_value + min_delta:
-        state.best_step, state.best_value = state.step, value
+    if state.phase_best_value is None or value > state.phase_best_value + min_delta:
+        state.phase_best_step, state.phase_best_value = state.step, value
         state.stale_validations = state.borne_validations = 0
+        if state.best_value is not None and value <= state.best_value:
+            return False
+        state.best_step, state.best_value = state.step, value
         return True
     state.stale_validations += 1
     state.borne_validations += 1

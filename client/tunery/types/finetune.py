@@ -114,6 +114,18 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
             "auto",
         ),
     ] = "auto"
+    refit: Annotated[
+        Auto | bool,
+        about(
+            "Once validation has chosen where to stop, trains again as long on training and "
+            "validation rows together; `auto` where tunery took these out of the training rows.",
+            "auto",
+        ),
+    ] = "auto"
+    seeds: Annotated[
+        Auto | Annotated[int, about("Trainings.", 3, ge=1, le=9)],
+        about("Trains so many times and keeps to the median of them; `auto` by the recipe.", 1),
+    ] = "auto"
     rdrop: Annotated[
         Auto | Annotated[float, about("Weight.", 4.0, ge=0, le=100)],
         about(

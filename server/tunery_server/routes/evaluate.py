@@ -88,10 +88,11 @@ async def _check_held_out(connection: AsyncConnection, project: str, spec: Evalu
     trained = await _training_job(connection, project, spec)
     if trained is None or trained.spec.get("dataset") != spec.dataset:
         return
-    also = (trained.resolved or {}).get("train_on_validation")
-    if also is not None and also.value:
-        message = "the model was trained on split validation, too (train_on_validation)"
-        raise Refusal("split-not-held-out", message)
+    for name in ("train_on_validation", "refit"):
+        also = (trained.resolved or {}).get(name)
+        if also is not None and also.value:
+            message = f"the model was trained on split validation, too ({name})"
+            raise Refusal("split-not-held-out", message)
 
 
 async def _training_job(

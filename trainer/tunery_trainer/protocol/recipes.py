@@ -30,14 +30,26 @@ class Defaults(NamedTuple):
 
 
 RECIPES: dict[RecipeName, Defaults] = {
-    "balanced": Defaults("Several passes over the rows, until validation no longer improves.", {}),
+    "balanced": Defaults(
+        "Several passes over the rows, until validation no longer improves; below 20,000 rows once "
+        "more, as long, over training and validation rows together.",
+        {},
+    ),
     "fast": Defaults(
         "The head starts from a logistic regression, and one pass over the rows does the rest.",
-        {"linear_probe": Choice(True, LP_FT), "epochs": Choice(1, MEASURED)},
+        {
+            "linear_probe": Choice(True, LP_FT),
+            "epochs": Choice(1, MEASURED),
+            "refit": Choice(False, "half the time"),
+        },
     ),
     "best": Defaults(
-        "As `balanced`, but each text passes twice, and both answers must agree: twice the time.",
+        "As `balanced`, but each text passes twice, and both answers must agree; the median of "
+        "three seeds is trained again over all rows. Four times as long.",
         {
+            "seeds": Choice(
+                3, "Mosbach et al. 2021, arXiv:2006.04884; Dodge et al. 2020, arXiv:2002.06305"
+            ),
             "linear_probe": Choice(True, LP_FT),
             "rdrop": Choice(4.0, R_DROP),
         },
@@ -84,6 +96,12 @@ RULES: dict[str, tuple[str, str]] = {
     "linear_probe": (_OFF, MEASURED),
     "label_names": (_OFF, "many rows say more than the names"),
     "train_on_validation": (_OFF, "validation rows choose the stopping point"),
+    "refit": (
+        "below 20,000 training rows, where tunery took the validation rows out of them and neither "
+        "max_steps nor max_minutes bounds the run",
+        MEASURED,
+    ),
+    "seeds": ("1", "each takes as long as the first"),
     "rdrop": (_OFF, "twice the time of a step"),
     "token_dropout": (_OFF, "for few rows"),
     "imbalance": (

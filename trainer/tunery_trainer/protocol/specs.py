@@ -72,6 +72,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     base_model_dir: str
     train: str
     validation: str
+    validation_carved: bool = False  # by tunery, out of the rows that were meant for training
     labels: list[str]
     dataset_fingerprint: str
     recipe: RecipeChoice = "auto"

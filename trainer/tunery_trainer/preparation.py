@@ -1,0 +1,102 @@
+"""Preparation: rows as tokens, and every hyperparameter settled.
+
+Owns which rows are trained on and which choose. What attempt 1 resolved stays.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tunery.types import Resolved
+from tunery_trainer import data, model
+from tunery_trainer.augment import names_of
+from tunery_trainer.data import TokenCache, TokenRows
+from tunery_trainer.failure import Failure
+from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
+from tunery_trainer.model import BaseFacts
+from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.tasks import Task, task_named
+
+
+class Prepared(NamedTuple):
+    """What a run works on."""
+
+    task: Task
+    base: BaseFacts
+    train: TokenRows  # what weights are fitted to
+    validation: TokenRows  # what chooses among them; there may be none
+    proof: TokenRows  # what the export is proven on
+    resolved: dict[str, Resolved]
+    settings: Settings
+    advice: list[Advice]
+
+
+def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
+    """Return what a spec trains on and how; tokens come from an earlier run's cache, if there is.
+
+    `alive` is called as rows are tokenised, and may raise to end it.
+
+    Raises:
+        Failure: the base model is not usable, a label is none of the dataset's, or a
+            hyperparameter does not fit the model or the device.
+    """
+    model.quiet()
+    data.quiet()
+    task = task_named(spec.task)
+    base = BaseFacts(Path(spec.base_model_dir))
+    cache = _token_cache(spec, task, base)
+    train = cache.load(Path(spec.train), "train", alive)
+    validation = cache.load(Path(spec.validation), "validation", alive)
+    proof = validation if len(validation) else train
+    resolved, advice = _resolve(spec, base, train, len(validation))
+    settings = settle(resolved)
+    if settings.train_on_validation:
+        train, validation = train.joined(validation), cache.texts([], [])
+    if settings.label_names and (names := names_of(spec.labels)):
+        train = train.joined(cache.texts(names, range(len(names))))
+    return Prepared(task, base, train, validation, proof, resolved, settings, advice)
+
+
+def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
+    base_dir = Path(spec.base_model_dir)
+    return TokenCache(
+        Path(spec.cache_dir),
+        encoder=task.encoder(base_dir, base.positions),
+        tokenizer_file=base_dir / "tokenizer.json",
+        positions=base.positions,
+        dataset_fingerprint=spec.dataset_fingerprint,
+        labels=spec.labels,
+    )
+
+
+def _resolve(
+    spec: FinetuneRun, base: BaseFacts, train: TokenRows, validation_rows: int
+) -> tuple[dict[str, Resolved], list[Advice]]:
+    cuda = spec.device != "cpu"
+    fresh, advice = resolve(
+        spec.hyperparameters,
+        spec.recipe,
+        Circumstances(
+            lengths=train.lengths,
+            positions=base.positions,
+            class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
+            has_mask=base.mask_id is not None,
+            labels_are_words=names_of(spec.labels) is not None,
+            hidden_size=base.hidden_size,
+            layers=base.layers,
+            dropout=base.dropout,
+            validation_rows=validation_rows,
+            validation_carved=spec.validation_carved,
+            unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
+            on_cpu=not cuda,
+            has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
+            threads=spec.threads,
+        ),
+    )
+    resolved = fresh | (spec.resolved or {})
+    if resolved["precision"].value == "fp16" and not cuda:
+        raise Failure("unsupported-precision", "fp16 needs a GPU; this device is a CPU")
+    return resolved, [] if spec.resolved else advice
