@@ -503,6 +503,10 @@ class BatchExceedsDataset(Unacceptable):
     """The batch is larger than the training split."""
 
 
+class DiskBudgetExceeded(Unacceptable):
+    """The fine-tune may take more disk than allowed."""
+
+
 class MaxLengthExceedsModel(Unacceptable):
     """The model has fewer positions than max_length."""
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 
 from tunery.types import MEDIA_TYPES, PARQUET
+from tunery_server.disk import RESERVE_BYTES
 from tunery_server.ids import new_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request, check_encoding
 
-RESERVE_BYTES = 64 << 20  # that uploads leave on the disk for the database and for checkpoints
 _WRITE_BYTES = 1 << 20  # gathered before a thread is asked to write them
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]*):\s*(?:,|$)")
 _PARQUET = (b"PAR1", b"PARE")  # E: with an encrypted footer

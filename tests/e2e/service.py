@@ -221,6 +221,18 @@ def kill_process(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def trainer_of(service: Service) -> int:
+    """Return the pid of the fine-tune that runs: a child of its own, or a spare that was taken."""
+    found = [pid for pid, role, _ in service.processes() if role in ("job", "spare") and alive(pid)]
+    return max(found, key=cpu_ticks)
+
+
+def cpu_ticks(pid: int) -> int:
+    """Return how long a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def copied(service: Service, where: Path) -> Path:
     """Return a copy of a service's data, without what serves now."""
     where.mkdir(parents=True)

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
 from tests.e2e import service as e2e
@@ -72,7 +71,7 @@ def test_a_killed_trainer_is_retried_from_its_last_checkpoint(
         lambda: client.get(f"{path}/checkpoints").json()["data"], "a checkpoint"
     )[0]
 
-    e2e.kill_process(trainer_of(service))
+    e2e.kill_process(e2e.trainer_of(service))
 
     again = e2e.ended(client, job["id"])
     assert (again["status"], again["attempt"]) == ("succeeded", 2)
@@ -173,20 +172,6 @@ def predict(client: httpx.Client, model: str = "intent") -> list[dict]:
     answer = client.post("/predict", json={"model": model, "inputs": ["refund please"]})
     assert answer.status_code == 200, answer.text
     return answer.json()["predictions"]
-
-
-def trainer_of(service: e2e.Service) -> int:
-    """Return the pid of the fine-tune that runs: a child of its own, or a spare that was taken."""
-    found = [
-        pid for pid, role, _ in service.processes() if role in ("job", "spare") and e2e.alive(pid)
-    ]
-    return max(found, key=cpu_ticks)
-
-
-def cpu_ticks(pid: int) -> int:
-    """Return how long a process has computed."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def steps_of_attempt(events: list[dict], attempt: int) -> list[int]:

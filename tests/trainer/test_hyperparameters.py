@@ -58,6 +58,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "rdrop": (0.0, "auto:off"),
         "token_dropout": (0.0, "auto:off"),
         "freeze": (["embeddings"], "auto:known-tokens-on-cpu"),
+        "peft": (None, "default"),
         "reinit_top_layers": (0, "default"),
         "imbalance": ("none", "auto:ratio-below-3"),
         "gradient_checkpointing": (False, "auto:small-model"),
@@ -68,6 +69,7 @@ def test_minilm_on_nine_thousand_rows() -> None:
         "max_length": (24, "auto:p99-tokens"),
         "gradient_accumulation_steps": (1, "auto:tokens"),
         "precision": ("fp32", "auto:device"),
+        "on_non_finite": ("stop", "default"),
         "seed": (42, "default"),
         "early_stopping": (
             {"metric": "macro_f1", "patience": 3, "min_delta": 0.0},

@@ -15,6 +15,8 @@ try; 130 interrupted where there was nothing to save. Owns the process: its envi
 confinement, its output.
 """
 
+import errno
+import faulthandler
 import importlib
 import io
 import logging
@@ -59,6 +61,8 @@ _SPARE_IMPORTS = ("torch", "transformers", "accelerate", "datasets", "tunery_tra
 def main(arguments: list[str]) -> int:
     """Run a child; return its exit code."""
     die_with_parent()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # a supervisor asks where it stands
     emit = Emitter()
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("tunery_trainer").setLevel(logging.INFO)
@@ -94,10 +98,22 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         traceback.print_exc()
-        if not is_out_of_memory(error):
+        failed = _named(error)
+        if failed is None:
             return FAULT
-        emit(Failed(code="out-of-memory", message=str(error) or "memory ran out"))
+        emit(failed)
         return GIVEN_UP
+
+
+def _named(error: Exception) -> Failed | None:
+    """Return what ended the child by a problem's code, where another try would end alike."""
+    if is_out_of_memory(error):
+        return Failed(code="out-of-memory", message=str(error) or "memory ran out")
+    # safetensors wraps what the system says in an error of its own.
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or os.strerror(errno.ENOSPC) in str(error):
+        return Failed(code="insufficient-storage", message=str(error))
+    return None
 
 
 class Emitter:

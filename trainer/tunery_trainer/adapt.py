@@ -14,7 +14,8 @@ def set_trainable(classifier: Classifier, settings: Settings) -> None:
     """Freeze what the settings name, and keep activations or compute them again."""
     for name, parameter in classifier.encoder.named_parameters(prefix="encoder"):
         part = "embeddings" if _EMBEDDINGS.search(name) else layer_of(name)
-        parameter.requires_grad = part not in settings.freeze
+        adapted = settings.peft is None or ".lora_" in name
+        parameter.requires_grad = adapted and part not in settings.freeze
     encoder: Any = classifier.encoder
     if settings.gradient_checkpointing:
         encoder.activation_checkpointing_enable({"use_reentrant": False})

@@ -3,6 +3,7 @@
     resume/state.json          TrainingState and the random states of Python and NumPy
     resume/state.safetensors   the optimizer's moments, torch's random states
     resume/best.safetensors    the best weights, where these are not the checkpoint's own
+    resume/trained.safetensors adapters and head, where the checkpoint's own weights took these in
 
 A directory is written as `<name>.tmp`, sealed by its manifest and renamed: it is whole or absent.
 Nothing is pickled: torch.load runs what a pickle says (CVE-2025-32434, CVE-2026-24747).
@@ -19,12 +20,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tunery_trainer.adapters import merged, save_trained
 from tunery_trainer.model import Classifier, save_classifier
 from tunery_trainer.model_files import CANARY_NAME, Canary, ModelFacts, write_json
 from tunery_trainer.optimization import optimizer_tensors, restore_optimizer
 from tunery_trainer.protocol import manifest
 from tunery_trainer.state import TrainingState
 
+TRAINED = "resume/trained.safetensors"
 Facts = dict[str, str | int | float | bool | None]
 _RANDOM = "random/"  # prefix of torch's generators among the tensors
 
@@ -53,7 +56,13 @@ def publish(
     for leftover in (temporary, target):  # of an attempt that died
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_classifier(classifier, temporary, facts=model_facts, tokenizer_from=tokenizer_from)
+    save_classifier(
+        classifier,
+        merged(classifier.encoder),
+        temporary,
+        facts=model_facts,
+        tokenizer_from=tokenizer_from,
+    )
     write_json(temporary / CANARY_NAME, canary)
     add(temporary)
     sealed = manifest.write(temporary, facts)
@@ -78,6 +87,8 @@ def save_resume(
     if torch.cuda.is_available():
         tensors[_RANDOM + "cuda"] = torch.cuda.get_rng_state()
     save_file(tensors, resume / "state.safetensors")
+    if any(".lora_" in name for name, _ in classifier.named_parameters()):
+        save_trained(classifier, directory / TRAINED)
     if best is not None and state.best_step != state.step:
         save_file(dict(best), resume / "best.safetensors")
     version, words, gauss = random.getstate()

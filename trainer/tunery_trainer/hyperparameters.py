@@ -15,6 +15,7 @@ from tunery.types import (
     EarlyStopping,
     Hyperparameters,
     Imbalance,
+    Lora,
     Optimizer,
     PlateauSchedule,
     Precision,
@@ -29,6 +30,7 @@ from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
 MICRO_BATCH_TOKENS = 16_384  # padded, of one forward pass; activations of MiniLM fit in 2 GB
 HEAD_MULTIPLIER = 10.0
+LORA_MULTIPLIER = 10.0  # adapters begin at nothing; Thinking Machines 2025, "LoRA Without Regret"
 SGD_MULTIPLIER = 100.0  # its steps are as small as the gradient; Adam's are not
 MANY_LABELS = 20  # from here on, labels overlap, and a hard target is learned by heart
 SMOOTHING = 0.1
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     rdrop: float
     token_dropout: float
     freeze: list[Literal["embeddings"] | int]
+    peft: Lora | None
     reinit_top_layers: int
     imbalance: Imbalance
     gradient_checkpointing: bool
@@ -75,6 +78,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     max_length: int
     gradient_accumulation_steps: int
     precision: Precision
+    on_non_finite: Literal["stop", "rollback"]
     seed: int
     early_stopping: EarlyStopping | None
     threads: int
@@ -144,14 +148,13 @@ def resolve(
     rate *= math.sqrt(max(1.0, batch_size / 32))
     if asked.optimizer == "sgd":
         rate, rule = rate * SGD_MULTIPLIER, f"{rule}-sgd"
+    if asked.peft is not None:
+        rate, rule = rate * LORA_MULTIPLIER, f"{rule}-lora"
     if RECIPES[chosen].rate != 1.0:
         rate, rule = rate * RECIPES[chosen].rate, f"{rule}-{chosen}"
     fill("learning_rate", rate, rule)
-    fill(
-        "head_learning_rate",
-        _number(resolved, "learning_rate") * HEAD_MULTIPLIER,
-        "10x-learning-rate",
-    )
+    times, rule = (HEAD_MULTIPLIER, "10x-learning-rate") if asked.peft is None else (1.0, "lora")
+    fill("head_learning_rate", _number(resolved, "learning_rate") * times, rule)
     if asked.max_steps is not None:
         epochs = math.ceil(asked.max_steps / math.ceil(rows / batch_size))
         resolved["epochs"] = Resolved(value=epochs, source="auto:max_steps")
@@ -187,6 +190,7 @@ def resolve(
     huge = found.layers * found.hidden_size >= HUGE
     fill("gradient_checkpointing", huge, "large-model" if huge else "small-model")
     known = found.on_cpu and found.unknown_share is not None and found.unknown_share < UNKNOWN
+    known = known and asked.peft is None  # which freezes all of the base model
     fill("freeze", ["embeddings"] if known else [], "known-tokens-on-cpu" if known else "off")
     _check_layers(asked, found.layers)
     rows += found.validation_rows if resolved["train_on_validation"].value else 0

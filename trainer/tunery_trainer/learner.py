@@ -17,7 +17,9 @@ from torch import Tensor
 
 from tunery_trainer import checkpoint
 from tunery_trainer.adapt import reinit_top_layers, set_trainable
+from tunery_trainer.adapters import add_adapters, load_trained
 from tunery_trainer.augment import TokenDropout
+from tunery_trainer.checkpoint import TRAINED
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import forward_rows
 from tunery_trainer.imbalance import class_weights_of
@@ -100,6 +102,8 @@ class Learner:
             Path(spec.base_model_dir), prepared.base, prepared.task, spec.labels, settings.dropout
         )
         reinit_top_layers(classifier, settings.reinit_top_layers)
+        if settings.peft is not None:
+            add_adapters(classifier, settings.peft)
         return cls(spec, prepared, classifier, rows, alive)
 
     @classmethod
@@ -112,9 +116,15 @@ class Learner:
         alive: Callable[[], None],
     ) -> Self:
         """Return one that takes up where a checkpoint was written."""
-        classifier = load_classifier(directory, prepared.settings.dropout)
-        learner = cls(spec, prepared, classifier, rows, alive)
-        checkpoint.load_moments(directory, optimizer=learner.optimizer, classifier=classifier)
+        settings = prepared.settings
+        if settings.peft is None:
+            learner = cls(spec, prepared, load_classifier(directory, settings.dropout), rows, alive)
+        else:
+            learner = cls.begun(spec, prepared, rows, settings.seed, alive)
+            load_trained(learner.classifier, directory / TRAINED)
+        checkpoint.load_moments(
+            directory, optimizer=learner.optimizer, classifier=learner.classifier
+        )
         return learner
 
     def probe(self, alive: Callable[[], None]) -> None:

@@ -129,10 +129,17 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
 
 
 def save_classifier(
-    classifier: Classifier, directory: Path, *, facts: ModelFacts, tokenizer_from: Path
+    classifier: Classifier,
+    encoder: Any,
+    directory: Path,
+    *,
+    facts: ModelFacts,
+    tokenizer_from: Path,
 ) -> None:
-    """Write weights, tokenizer, layout and facts of a classifier into a directory."""
-    encoder: Any = classifier.encoder
+    """Write weights, tokenizer, layout and facts of a classifier into a directory.
+
+    `encoder` is the classifier's, with plain layers only.
+    """
     encoder.save_pretrained(directory)
     for name in TOKENIZER_FILES:
         if (tokenizer_from / name).is_file():

@@ -51,6 +51,19 @@ class PlateauSchedule(
     patience: Annotated[int, about("Validations that are borne.", 2, ge=0, le=1000)] = 2
 
 
+class Lora(Request, kw_only=True, frozen=True, tag_field="method", tag="lora"):
+    """Trains low-rank adapters beside frozen weights, which take them in when a model is saved."""
+
+    r: Annotated[int, about("Rank.", 16, ge=1, le=1024)] = 16
+    alpha: Annotated[
+        Annotated[int, Meta(ge=1, le=10**6)] | None, about("Scale; null is twice the rank.", None, 32)
+    ] = None
+    dropout: Annotated[float, about("Probability, before the adapter.", 0.05, ge=0, lt=1)] = 0.05
+    targets: Annotated[
+        Literal["all-linear", "attention"], about("Layers that get one.", "all-linear")
+    ] = "all-linear"
+
+
 Scheduler = (
     Literal["linear", "cosine", "constant", "inverse_sqrt", "step", "reduce_on_plateau"]
     | StepSchedule
@@ -146,6 +159,9 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
             ["embeddings", 0],
         ),
     ] = "auto"
+    peft: Annotated[
+        Lora | None, about("Adapters instead of all weights; null trains the weights themselves.")
+    ] = None
     reinit_top_layers: Annotated[
         int, about("Layers that start from random weights.", 0, ge=0, le=1000)
     ] = 0
@@ -177,6 +193,14 @@ class Hyperparameters(Request, kw_only=True, frozen=True):
     precision: Annotated[
         Auto | Precision, about("`auto` is bf16 where a GPU has it, else fp32.", "auto")
     ] = "auto"
+    on_non_finite: Annotated[
+        Literal["stop", "rollback"],
+        about(
+            "When the loss is no number: `stop` fails at once, `rollback` goes back to the last "
+            "checkpoint, once, with half the learning rate.",
+            "stop",
+        ),
+    ] = "stop"
     seed: Annotated[int, about("Of everything random.", 42, ge=0, le=2**32 - 1)] = 42
     early_stopping: Annotated[EarlyStopping | None, about("Null trains to the end.")] = (
         EarlyStopping()
@@ -198,6 +222,10 @@ class Resources(Request, kw_only=True, frozen=True):
     """What the job needs."""
 
     devices: Annotated[int, about("Slots of the train lane.", 1, ge=1, le=1)] = 1
+    max_disk_gb: Annotated[
+        Annotated[float, Meta(gt=0, le=1e6)] | None,
+        about("Refused if it may take more than so many 10^9 bytes of disk.", None, 4.0),
+    ] = None
 
 
 class Then(Request, kw_only=True, frozen=True):

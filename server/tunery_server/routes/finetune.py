@@ -1,5 +1,7 @@
 """Fine-tunes: everything that can be judged before a device is free is judged here."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,12 +11,14 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import FieldError, FinetuneSpec, Job
+from tunery_server import disk
 from tunery_server.db.queries import datasets, jobs
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
+from tunery_server.services import Services
 
 MAX_QUEUED = 50  # jobs of one project
 
@@ -25,6 +29,7 @@ async def start(request: Request, data: JSONBody[FinetuneSpec]) -> Response[Job]
     _check_model(request, data)
     if not is_id(data.dataset, "ds"):
         raise unknown(data.dataset)
+    await asyncio.to_thread(_check_disk, request.services, data)
 
     async def make(connection: AsyncConnection) -> Created[Job]:
         dataset = await datasets.row_of(connection, request.project, data.dataset)
@@ -74,6 +79,20 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
         raise _refusal(
             "unsupported-precision", "/hyperparameters/precision", "a CPU does not train in fp16"
         )
+
+
+def _check_disk(services: Services, spec: FinetuneSpec) -> None:
+    model_dir = Path(services.base_models.directories()[spec.base_model])
+    needed = disk.finetune_bytes(disk.weights_bytes(model_dir), spec.checkpoints)
+    budget = spec.resources.max_disk_gb
+    if budget is not None and needed > budget * 1e9:
+        raise _refusal(
+            "disk-budget-exceeded",
+            "/resources/max_disk_gb",
+            f"{spec.base_model} takes up to {needed / 1e9:.2f} GB with these checkpoints",
+        )
+    if lacking := disk.shortage(services.settings.root, needed):
+        raise Refusal("insufficient-storage", lacking)
 
 
 def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:

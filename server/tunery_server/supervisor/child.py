@@ -23,6 +23,8 @@ from tunery_trainer.protocol.leash import PARENT_VARIABLE
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 NICE = 10  # of trainers: serving goes first
+OOM_SCORE = "500"  # of trainers: where memory ends, they do before what serves
+DUMP_SECONDS = 1.0  # for a child to write down where it is
 TAIL_LINES = 30
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
@@ -61,8 +63,7 @@ class Nursery:
                 limit=MAX_EVENT_BYTES,
             )
         if niced:
-            with contextlib.suppress(ProcessLookupError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+            _yield_to_serving(process.pid)
         return Child(process, log, start_ticks(process.pid))
 
     async def record(self, child: "Child", *, role: str, owner: str) -> None:
@@ -147,6 +148,14 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    async def kill_with_stack(self) -> None:
+        """Have the child write to its log where it stands (faulthandler), then end it."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self.pid, signal.SIGUSR1)
+            os.kill(self.pid, signal.SIGCONT)  # a stopped one would keep it to itself
+            await asyncio.sleep(DUMP_SECONDS)
+        self.kill()
+
     async def wait(self) -> int:
         """Return the exit code; nothing of the child's group is alive afterwards."""
         code = await self._process.wait()
@@ -169,6 +178,12 @@ class Child:
                 return _tail(file)
         except OSError:
             return ""
+
+
+def _yield_to_serving(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, NICE)
+        Path(f"/proc/{pid}/oom_score_adj").write_text(OOM_SCORE)
 
 
 def _tail(file: BinaryIO) -> str:

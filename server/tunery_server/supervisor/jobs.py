@@ -5,6 +5,7 @@ attempt made is published in the transaction that moves the job along its edge.
 """
 
 import asyncio
+import errno
 import logging
 import shutil
 import signal
@@ -19,12 +20,15 @@ from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 
 from tunery.types import PARQUET, PROBLEMS, ErrorInfo, EventType
+from tunery_server import disk
 from tunery_server.db.columns import now
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.oom import oom_kills
 from tunery_server.supervisor.publish import CANCELLED, Publisher
+from tunery_server.supervisor.remedies import remedy_of
 from tunery_server.supervisor.specs import SpecImpossible, SpecWriter
 from tunery_trainer.protocol.events import (
     AnyEvent,
@@ -41,12 +45,15 @@ from tunery_trainer.protocol.events import (
     Started,
     WarningRaised,
 )
-from tunery_trainer.protocol.specs import AnyRun, IngestRun
+from tunery_trainer.protocol.specs import AnyRun, FinetuneRun, IngestRun
 
 logger = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0  # metrics are committed once a second, not per step
 MAX_DEATHS = 3
+DISK_FULL = "disk-full"  # why a fine-tune is paused, until there is room
+PARKED_SECONDS = 30.0
+STARTING_SECONDS = 60.0  # for a child to import what it needs
 STALL_FACTOR = 10  # times the longest silence so far
 
 Outcome = Ingested | Rejected | Finetuned | Evaluated | Interrupted | Failed
@@ -117,6 +124,9 @@ class JobRunner:
             threads = int(_resolved_threads(job) or threads)
             spec = await self._spec(job, work, attempt, device=device, threads=threads)
             attempt.parses_parquet = _parses_parquet(spec)
+            if isinstance(spec, FinetuneRun) and (lacking := self._lacking_disk(spec)):
+                await attempt.park(lacking)
+                return
             spec_path = work / "spec.json"
             spec_path.write_bytes(msgspec.json.encode(spec))
             log = self._settings.log_dir / job.id / f"attempt-{job.attempt}.log"
@@ -136,6 +146,12 @@ class JobRunner:
             await attempt.end(outcome, code, child.log_tail())
         except SpecImpossible as error:
             await attempt.fail(error.code, str(error), None)
+        except OSError as error:
+            logger.exception("%s attempt %d", job.id, job.attempt)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                await attempt.park(f"what it made could not be kept: {error}")
+            else:
+                await attempt.lost(f"{type(error).__name__}: {error}")
         except Exception as error:  # one job's mishap must not end the service
             logger.exception("%s attempt %d", job.id, job.attempt)
             await attempt.lost(f"{type(error).__name__}: {error}")
@@ -162,6 +178,12 @@ class JobRunner:
             await attempt.note("warning", {"code": "checkpoint-corrupt", "message": message})
         return spec
 
+    def _lacking_disk(self, spec: FinetuneRun) -> str | None:
+        needed = disk.finetune_bytes(
+            disk.weights_bytes(Path(spec.base_model_dir)), spec.checkpoints
+        )
+        return disk.shortage(self._settings.root, needed)
+
     async def _start_plain(self, spec: Path, *, owner: str, log: Path, threads: int) -> Child:
         return await self._nursery.start(
             ["tunery_trainer", str(spec)],
@@ -175,21 +197,25 @@ class JobRunner:
     async def _follow(self, child: Child, attempt: "Attempt") -> Outcome | None:
         """Consume events until the child is silent for ever; return its last word, if any."""
         flusher = asyncio.create_task(attempt.flush_regularly(child))
-        longest_silence = 0.0
+        longest_silence, at_work = 0.0, False
         outcome: Outcome | None = None
         events = child.events()
         try:
             while True:
                 patience = max(self._settings.stall_seconds, STALL_FACTOR * longest_silence)
+                if not at_work:
+                    patience = max(patience, STARTING_SECONDS)
                 began = time.monotonic()
                 try:
                     async with asyncio.timeout(patience):
                         event = await anext(events, None)
                 except TimeoutError:
                     attempt.stalled = True
-                    child.kill()
+                    await child.kill_with_stack()
                     return None
-                longest_silence = max(longest_silence, time.monotonic() - began)
+                if at_work:
+                    longest_silence = max(longest_silence, time.monotonic() - began)
+                at_work = at_work or isinstance(event, ProgressMade)
                 if event is None:
                     return outcome
                 if isinstance(event, Outcome):
@@ -218,6 +244,7 @@ class Attempt:
         self._seal = "none"
         self.parses_parquet = False  # that a user has made
         self.stalled = False
+        self._oom_kills = oom_kills()
 
     async def is_wanted(self) -> bool:
         """Return whether the job is still to run: it may have been cancelled while it started."""
@@ -303,8 +330,10 @@ class Attempt:
                 await self._publisher.version(self._job, outcome, self._work, self._seal)
             case Evaluated():
                 await self._publisher.evaluation(self._job, outcome)
+            case Failed(code="insufficient-storage", message=message):
+                await self.park(message)
             case Failed(code=code, message=message):
-                await self.fail(code, message, log_tail)
+                await self._fail_unless_remedied(code, message, log_tail)
             case Interrupted():
                 await self._settle(died=False, code="", message="", log_tail=log_tail)
             case None:
@@ -315,7 +344,47 @@ class Attempt:
                     # It would again: a parser of foreign code has met bytes that were made for it.
                     await self.fail("unreadable-parquet", message, log_tail)
                     return
+                if exit_code == -signal.SIGKILL and self._memory_ran_out():
+                    message = f"attempt {self._job.attempt} was ended by the kernel: memory ran out"
+                    await self._fail_unless_remedied("out-of-memory", message, log_tail)
+                    return
                 await self._settle(died=True, code=code, message=message, log_tail=log_tail)
+
+    def _memory_ran_out(self) -> bool:
+        before, after = self._oom_kills, oom_kills()
+        return before is not None and after is not None and after > before
+
+    async def _fail_unless_remedied(self, code: str, message: str, log_tail: str) -> None:
+        async with self._database.read() as connection:
+            job = await jobs.row_of(connection, self._job.id)
+        remedy = remedy_of(job, code)
+        if remedy is None:
+            await self.fail(code, message, log_tail)
+            return
+        self._columns["resolved"] = job.resolved | remedy.resolved
+        await self.note("warning", {"code": code, "message": f"{message}; {remedy.message}"})
+        await self._settle(died=False, code=code, message=message, log_tail=log_tail)
+
+    async def park(self, message: str) -> None:
+        """Pause a fine-tune until the disk has room; it resumes by itself."""
+        if self._job.kind != "finetune":
+            await self.fail("insufficient-storage", message, None)
+            return
+        job_id, attempt = self._job.id, self._job.attempt
+        async with self._database.write() as connection:
+            data = {"code": "insufficient-storage", "message": message}
+            await jobs.record(connection, job_id, attempt=attempt, events=[("warning", data)])
+            await jobs.move(connection, job_id, "pausing", attempt=attempt)
+            parked = await jobs.move(
+                connection,
+                job_id,
+                "paused",
+                attempt=attempt,
+                stop_reason=DISK_FULL,
+                not_before=now() + timedelta(seconds=PARKED_SECONDS),
+            )
+        if not parked:
+            await self._settle(died=False, code="", message="", log_tail="")
 
     async def fail(self, code: str, message: str, log_tail: str | None) -> None:
         """End the job as failed, or as cancelled where that was asked for."""

@@ -75,10 +75,14 @@ _OFF = "off"
 RULES: dict[str, tuple[str, str]] = {
     "learning_rate": (
         "5e-4 below 256 dimensions, 1e-4 to 512, 5e-5 to 768 with at most 6 layers, 2e-5 to 768, "
-        "else 1e-5; times the root of batch_size / 32 above 32; a hundred times that for sgd",
+        "else 1e-5; times the root of batch_size / 32 above 32; a hundred times that for sgd, "
+        "ten times that with peft",
         f"Devlin et al. 2019, arXiv:1810.04805; small encoders: {MEASURED}",
     ),
-    "head_learning_rate": ("10 times learning_rate", "Howard & Ruder 2018, arXiv:1801.06146"),
+    "head_learning_rate": (
+        "10 times learning_rate; with peft the same",
+        "Howard & Ruder 2018, arXiv:1801.06146",
+    ),
     "batch_size": (
         "16 below 2,000 rows, 32 to 50,000, else 64",
         "convention: few rows need many steps, Mosbach et al. 2021, arXiv:2006.04884",

@@ -140,6 +140,7 @@ async def claim(connection: AsyncConnection, kinds: Collection[str]) -> Row[Any]
             attempt=jobs.c.attempt + 1,
             started_at=func.coalesce(jobs.c.started_at, literal(now(), jobs.c.started_at.type)),
             not_before=None,
+            stop_reason=None,
             last_seq=jobs.c.last_seq + 1,
         )
         .returning(*jobs.c)
@@ -217,7 +218,11 @@ async def unsettled(connection: AsyncConnection) -> Sequence[Row[Any]]:
             and_(jobs.c.desired == "cancel", jobs.c.status.in_(["queued", "paused"])),
             and_(jobs.c.desired == "cancel", jobs.c.status.in_(["running", "pausing"])),
             and_(jobs.c.desired == "pause", jobs.c.status == "running"),
-            and_(jobs.c.desired == "run", jobs.c.status == "paused"),
+            and_(
+                jobs.c.desired == "run",
+                jobs.c.status == "paused",
+                or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now()),
+            ),
         )
     )
     return (await connection.execute(statement)).all()
