@@ -30,7 +30,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunery_trainer.failure import Failure
+from tunery_trainer.failure import Failure, Refusal
 from tunery_trainer.memory import is_out_of_memory
 from tunery_trainer.protocol.events import Failed, Listening, Started
 from tunery_trainer.protocol.leash import Leash, die_with_parent
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
             case _:
                 print(__doc__, file=sys.stderr)  # noqa: T201 - to whoever called it by hand
                 return USAGE
-    except Failure as failure:
+    except (Failure, Refusal) as failure:
         emit(Failed(code=failure.code, message=failure.message))
         return GIVEN_UP
     except KeyboardInterrupt:
@@ -154,9 +154,10 @@ def _dispatch(spec: AnyRun, emit: Emitter, released: threading.Event, seal: str)
 
             ingest.run(spec, emit, released.is_set)
         case FinetuneRun():
-            from tunery_trainer import train
+            from tunery_trainer import dry_run, train
 
-            train.run(spec, emit, released.is_set, seal=seal)
+            program = dry_run if spec.dry_run else train
+            program.run(spec, emit, released.is_set, seal=seal)
         case EvaluateRun():
             from tunery_trainer.evaluate import program as evaluate
 

@@ -68,8 +68,13 @@ class TokenRows:
 
     def spread(self, count: int) -> "TokenRows":
         """Return at most so many of the rows, spread evenly, since they may be sorted."""
-        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
-        return TokenRows(datasets.Dataset.from_dict(self._rows[chosen], _features()), self._suffix)
+        chosen = np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64)
+        return self.of(np.unique(chosen))
+
+    def of(self, indices: NDArray[np.int64]) -> "TokenRows":
+        """Return some of the rows, in the order of their numbers; they are few."""
+        rows = datasets.Dataset.from_dict(self._rows[indices], _features())
+        return TokenRows(rows, self._suffix)
 
     def share_of(self, token: int) -> float:
         """Return the share of one token among all, 0..1."""

@@ -1,4 +1,7 @@
-"""Memory: how its end shows. Imports no torch."""
+"""Memory: how its end shows, and how much of it was needed. Imports no torch."""
+
+import resource
+import sys
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -7,3 +10,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # torch raises a plain RuntimeError where the host has none.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def peak_bytes(device: str) -> int:
+    """Return the most that this process has held, of the GPU or else of the host."""
+    torch = sys.modules.get("torch")
+    if device != "cpu" and torch is not None:
+        return int(torch.cuda.max_memory_reserved())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

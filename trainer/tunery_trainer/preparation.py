@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from tunery.types import Resolved
 from tunery_trainer import data, model
@@ -19,6 +20,10 @@ from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, reso
 from tunery_trainer.model import BaseFacts
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.tasks import Task, task_named
+
+DRY_STEPS = 20
+DRY_SHARE = 0.01  # of the rows of a class
+DRY_ROWS_OF_CLASS = 2  # at least
 
 
 class Prepared(NamedTuple):
@@ -57,7 +62,20 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
         train, validation = train.joined(validation), cache.texts([], [])
     if settings.label_names and (names := names_of(spec.labels)):
         train = train.joined(cache.texts(names, range(len(names))))
+    if spec.dry_run:
+        train, validation, proof = (_few_of(rows) for rows in (train, validation, proof))
+        settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     return Prepared(task, base, train, validation, proof, resolved, settings, advice)
+
+
+def _few_of(rows: TokenRows) -> TokenRows:
+    """Return one row of a hundred, and at least two of each class, where there are as many."""
+    order = np.argsort(rows.labels, kind="stable")
+    starts = np.searchsorted(rows.labels[order], rows.labels[order])
+    rank = np.arange(len(order)) - starts  # of a row within its class
+    size = np.bincount(rows.labels)[rows.labels[order]]
+    wanted = np.maximum(DRY_ROWS_OF_CLASS, np.ceil(DRY_SHARE * size))
+    return rows.of(np.sort(order[rank < wanted]))
 
 
 def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:

@@ -31,6 +31,7 @@ from tunery.types.deployments import (
     Parity,
     RuntimeName,
 )
+from tunery.types.dry_runs import DryRun
 from tunery.types.encodings import (
     ENCODINGS,
     encoding_hint,
@@ -183,6 +184,7 @@ __all__ = [
     "DeploymentStatus",
     "Desired",
     "Dialect",
+    "DryRun",
     "DuplicateReport",
     "EarlyStopping",
     "ErrorInfo",

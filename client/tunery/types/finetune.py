@@ -56,7 +56,8 @@ class Lora(Request, kw_only=True, frozen=True, tag_field="method", tag="lora"):
 
     r: Annotated[int, about("Rank.", 16, ge=1, le=1024)] = 16
     alpha: Annotated[
-        Annotated[int, Meta(ge=1, le=10**6)] | None, about("Scale; null is twice the rank.", None, 32)
+        Annotated[int, Meta(ge=1, le=10**6)] | None,
+        about("Scale; null is twice the rank.", None, 32),
     ] = None
     dropout: Annotated[float, about("Probability, before the adapter.", 0.05, ge=0, lt=1)] = 0.05
     targets: Annotated[
@@ -251,6 +252,10 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
     checkpoints: Annotated[Checkpoints, about("When to save.")] = Checkpoints()
     resources: Annotated[Resources, about("What it needs.")] = Resources()
     priority: Annotated[int, about("Higher goes first.", 50, ge=0, le=100)] = 50
+    dry_run: Annotated[
+        bool,
+        about("Only rehearses: 20 steps on a hundredth of the rows; nothing is kept.", False),
+    ] = False
     then: Annotated[Then, about("What follows.")] = Then()
     metadata: Annotated[
         dict[str, Annotated[str, about("Value.", "ML-42", max_length=500)]],

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, Whole, about
+from tunery.types.dry_runs import DryRun
 from tunery.types.problems import ErrorInfo
 
 JobKind = Literal["ingest", "finetune", "evaluate"]
@@ -68,6 +69,7 @@ class JobResult(Answer, kw_only=True, frozen=True):
         str | None,
         about("The job that makes the evaluation.", None, "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"),
     ] = None
+    dry_run: Annotated[DryRun | None, about("What a dry run has shown.")] = None
 
 
 class Job(Answer, kw_only=True, frozen=True):

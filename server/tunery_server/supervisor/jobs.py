@@ -33,6 +33,7 @@ from tunery_server.supervisor.specs import SpecImpossible, SpecWriter
 from tunery_trainer.protocol.events import (
     AnyEvent,
     CheckpointSaved,
+    DryRan,
     Evaluated,
     Failed,
     Finetuned,
@@ -56,7 +57,7 @@ PARKED_SECONDS = 30.0
 STARTING_SECONDS = 60.0  # for a child to import what it needs
 STALL_FACTOR = 10  # times the longest silence so far
 
-Outcome = Ingested | Rejected | Finetuned | Evaluated | Interrupted | Failed
+Outcome = Ingested | Rejected | Finetuned | DryRan | Evaluated | Interrupted | Failed
 
 
 class Tell(Protocol):
@@ -328,6 +329,8 @@ class Attempt:
                 await self._publisher.rejection(self._job, outcome, self._work)
             case Finetuned():
                 await self._publisher.version(self._job, outcome, self._work, self._seal)
+            case DryRan(report=report):
+                await self._publisher.rehearsal(self._job, report)
             case Evaluated():
                 await self._publisher.evaluation(self._job, outcome)
             case Failed(code="insufficient-storage", message=message):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import (
     DeploymentSpec,
+    DryRun,
     ErrorInfo,
     EvaluateSpec,
     Evaluation,
@@ -145,6 +146,19 @@ class Publisher:
             async with self._put(work, made, "version", key), self._database.write() as connection:
                 await self._register(connection, job, spec, made, key, seal)
         except Superseded:
+            await self._cancel(job)
+
+    async def rehearsal(self, job: Row[Any], report: DryRun) -> None:
+        """Keep what a dry run has shown, and nothing else of it."""
+        async with self._database.write() as connection:
+            moved = await jobs.move(
+                connection,
+                job.id,
+                "succeeded",
+                attempt=job.attempt,
+                result=JobResult(dry_run=report),
+            )
+        if not moved:
             await self._cancel(job)
 
     async def evaluation(self, job: Row[Any], made: Evaluated) -> None:

@@ -147,6 +147,7 @@ class SpecWriter:
             device="cuda:0" if device.startswith("cuda") else device,
             threads=threads,
             cache_dir=str(cache),
+            dry_run=spec.dry_run,
             resume_from=None if resume_from is None else str(resume_from),
             resolved=job.resolved or None,
         )

@@ -1,8 +1,8 @@
 """Events: what a child says, one JSON object a line on its private copy of stdout.
 
-The last event of a job's child is Ingested, Rejected, Finetuned, Evaluated, Interrupted or Failed;
-a child that exits without one has died. That of a check is Checked or Failed. Paths are relative to
-the spec's `work_dir`.
+The last event of a job's child is Ingested, Rejected, Finetuned, DryRan, Evaluated, Interrupted or
+Failed; a child that exits without one has died. That of a check is Checked or Failed. Paths are
+relative to the spec's `work_dir`.
 """
 
 import math
@@ -14,6 +14,7 @@ from tunery.types import (
     ClassMetrics,
     ColumnsUsed,
     Confusion,
+    DryRun,
     ErrorInfo,
     Metric,
     NonFinite,
@@ -118,6 +119,12 @@ class Finetuned(ChildEvent, kw_only=True, frozen=True, tag="finetuned"):
     parity: Parity | None
 
 
+class DryRan(ChildEvent, kw_only=True, frozen=True, tag="dry_ran"):
+    """A fine-tune was rehearsed; nothing is kept."""
+
+    report: DryRun
+
+
 class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     """The figures of an evaluation."""
 
@@ -154,6 +161,7 @@ AnyEvent = (
     | Rejected
     | Checked
     | Finetuned
+    | DryRan
     | Evaluated
     | Interrupted
     | Failed

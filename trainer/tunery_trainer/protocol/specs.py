@@ -81,6 +81,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     device: str  # "cpu" or "cuda:0"
     threads: int
     cache_dir: str  # tokenised rows of this dataset, shared by its fine-tunes
+    dry_run: bool = False  # on few rows, and nothing is published
     resume_from: str | None = None  # a checkpoint's directory
     resolved: dict[str, Resolved] | None = None
 
