@@ -8,7 +8,6 @@ reach. Importing this module imports everything that a first step needs, so that
 warm.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -144,9 +143,9 @@ class Training:
                 self._watch.emit(Interrupted(step=self._state.step))
                 return
             except Exception as error:
-                if is_out_of_memory(error):
-                    with contextlib.suppress(Exception):  # else the last one has to do
-                        self._save_as_it_stands(phase, learner)
+                if is_out_of_memory(error) and self._spec.device != "cpu":
+                    # The host has memory, and the step that failed has changed nothing.
+                    self._save_as_it_stands(phase, learner)
                 raise
             following = self._next_phase(phase)
             if following is None:

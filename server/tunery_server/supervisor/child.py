@@ -25,7 +25,8 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 NICE = 10  # of trainers: serving goes first
 OOM_SCORE = "500"  # of trainers: where memory ends, they do before what serves
 DUMP_SECONDS = 1.0  # for a child to write down where it is
-TAIL_LINES = 30
+TAIL_LINES, TAIL_BYTES = 30, 16 * 1024
+_NOISE = "Extension modules: "  # a line of kilobytes that faulthandler ends with
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -188,6 +189,7 @@ def _yield_to_serving(pid: int) -> None:
 
 def _tail(file: BinaryIO) -> str:
     file.seek(0, os.SEEK_END)
-    file.seek(max(0, file.tell() - 8192))
+    file.seek(max(0, file.tell() - TAIL_BYTES))
     text = file.read().decode(errors="replace").replace("\0", "")
-    return "\n".join(text.splitlines()[-TAIL_LINES:])
+    lines = [line for line in text.splitlines() if not line.startswith(_NOISE)]
+    return "\n".join(lines[-TAIL_LINES:])

@@ -26,7 +26,7 @@ from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
-from tunery_server.supervisor.oom import oom_kills
+from tunery_server.supervisor.oom import memory_ran_out, oom_kills
 from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.remedies import remedy_of
 from tunery_server.supervisor.specs import SpecImpossible, SpecWriter
@@ -134,6 +134,7 @@ class JobRunner:
             begin = start or self._start_plain
             child = await begin(spec_path, owner=job.id, log=log, threads=threads)
             self._children[job.id] = child
+            killed_before = oom_kills()
             try:
                 if self._closing or not await attempt.is_wanted():
                     self.release(job.id)
@@ -142,6 +143,8 @@ class JobRunner:
                 self._children.pop(job.id, None)
                 child.kill()
                 code = await self._nursery.bury(child)
+            if outcome is None and not attempt.stalled:
+                attempt.out_of_memory = memory_ran_out(code, child.log, killed_before)
             if outcome is None and child.let_go:
                 outcome = Interrupted(step=0)  # it was too slow to say so: no death of its own
             await attempt.end(outcome, code, child.log_tail())
@@ -245,7 +248,7 @@ class Attempt:
         self._seal = "none"
         self.parses_parquet = False  # that a user has made
         self.stalled = False
-        self._oom_kills = oom_kills()
+        self.out_of_memory = False  # as far as the kernel and the log tell
 
     async def is_wanted(self) -> bool:
         """Return whether the job is still to run: it may have been cancelled while it started."""
@@ -347,15 +350,11 @@ class Attempt:
                     # It would again: a parser of foreign code has met bytes that were made for it.
                     await self.fail("unreadable-parquet", message, log_tail)
                     return
-                if exit_code == -signal.SIGKILL and self._memory_ran_out():
-                    message = f"attempt {self._job.attempt} was ended by the kernel: memory ran out"
+                if self.out_of_memory:
+                    message = f"{message}: memory ran out"
                     await self._fail_unless_remedied("out-of-memory", message, log_tail)
                     return
                 await self._settle(died=True, code=code, message=message, log_tail=log_tail)
-
-    def _memory_ran_out(self) -> bool:
-        before, after = self._oom_kills, oom_kills()
-        return before is not None and after is not None and after > before
 
     async def _fail_unless_remedied(self, code: str, message: str, log_tail: str) -> None:
         async with self._database.read() as connection:

@@ -1,5 +1,7 @@
 """What a failed fine-tune changes before it is tried again."""
 
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,5 +79,32 @@ def test_other_failures_have_no_remedy(api: Api) -> None:
     assert remedied(api, "label-mismatch", {}) is None
 
 
-def test_the_kernel_counts_its_kills() -> None:
-    assert oom.oom_kills() is None or oom.oom_kills() >= 0
+@pytest.mark.parametrize(
+    ("code", "log", "kills", "expected"),
+    [
+        (-signal.SIGKILL, "", 1, True),
+        (-signal.SIGKILL, "", 0, False),  # somebody else's doing
+        (-signal.SIGABRT, "memory allocation of 2162704 bytes failed\n" + "stack\n" * 999, 0, True),
+        (-signal.SIGABRT, "terminate called after throwing 'std::bad_alloc'", 0, True),
+        (-signal.SIGABRT, "assertion failed", 0, False),
+        (-signal.SIGSEGV, "memory allocation of 8 bytes failed", 0, False),
+    ],
+)
+def test_a_death_for_memory_is_told_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, log: str, kills: int, expected: bool
+) -> None:
+    counters = tmp_path / "vmstat"
+    counters.write_text(f"pgfault 7\noom_kill {3 + kills}\n")
+    monkeypatch.setattr(oom, "_COUNTERS", counters)
+    (tmp_path / "log").write_text(log)
+
+    assert oom.memory_ran_out(code, tmp_path / "log", 3) is expected
+
+
+def test_where_the_kernel_does_not_count_nothing_is_guessed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oom, "_COUNTERS", tmp_path / "none")
+
+    assert oom.oom_kills() is None
+    assert not oom.memory_ran_out(-signal.SIGKILL, tmp_path / "log", None)
