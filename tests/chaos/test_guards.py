@@ -5,6 +5,7 @@ python -m pytest -s -m chaos tests/chaos/test_guards.py
 
 import contextlib
 import os
+import resource
 import statistics
 import threading
 import time
@@ -15,10 +16,8 @@ import httpx
 import pytest
 from tests.e2e import service as e2e
 from tests.e2e.test_guards import (
-    MINILM,
     STEPS,
     caller,
-    goes_on_with_half,
     guarded,
     poisoned,
     stepping,
@@ -29,6 +28,7 @@ from tests.e2e.test_guards import (
 __all__ = ["caller", "guarded", "words"]  # fixtures
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 TIMES = 20
+MINILM = {"batch_size": 16, "max_steps": 200, "max_length": 32, "early_stopping": None}
 CGROUP = Path("/sys/fs/cgroup/memory/tunery-test")  # cgroup v1
 
 
@@ -122,6 +122,33 @@ def test_a_trainer_that_dies_at_start_is_given_up_after_three_deaths(
     assert end["error"]["code"] == "crash-loop"
     assert "SafetensorError" in end["error"]["log_tail"]
     assert warnings_of(caller, job["id"]) == ["worker-lost", "worker-lost"]
+
+
+def test_memory_that_can_not_be_had_halves_the_micro_batch(
+    guarded: e2e.Service, caller: httpx.Client
+) -> None:
+    """RLIMIT_AS: the allocator says no."""
+    tickets = e2e.dataset(caller)
+    job = e2e.finetune(caller, tickets["id"], model="narrow", hyperparameters=MINILM)
+    pid = stepping(caller, guarded, job["id"])
+
+    size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (size - (64 << 20), size))
+
+    goes_on_with_half(caller, job["id"])
+
+
+def goes_on_with_half(client: httpx.Client, job: str) -> None:
+    """Wait until a job goes on with parts of half the size, then end it."""
+    again = e2e.wait_for(client, f"/jobs/{job}", lambda body: body["attempt"] == 2)
+    assert again["resolved"]["gradient_accumulation_steps"] == {
+        "value": 2,
+        "source": "auto:out-of-memory",
+    }
+    assert again["resolved"]["batch_size"]["value"] == MINILM["batch_size"]
+    assert warnings_of(client, job) == ["out-of-memory"]
+    client.post(f"/jobs/{job}/cancel")
+    assert e2e.ended(client, job)["status"] == "cancelled"
 
 
 @pytest.mark.skipif(

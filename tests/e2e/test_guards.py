@@ -2,7 +2,6 @@
 
 import csv
 import os
-import resource
 import shutil
 import signal
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ FILLERS = ["my", "the", "please", "about", "now", "why", "is"]
 STEPS = {"batch_size": 8, "epochs": 3, "learning_rate": 1e-3, "refit": False, "freeze": []}
 LONG = {**STEPS, "epochs": 400, "early_stopping": None}
 NAN = {"value": None, "non_finite": "nan"}
-MINILM = {"batch_size": 16, "max_steps": 200, "max_length": 32, "early_stopping": None}
 
 
 @pytest.fixture(scope="module")
@@ -124,30 +122,3 @@ def test_a_stopped_trainer_is_found_and_its_stack_is_in_the_log(
     e2e.wait_for(caller, f"/jobs/{job['id']}", lambda body: body["attempt"] == 2)
     caller.post(f"/jobs/{job['id']}/cancel")
     assert e2e.ended(caller, job["id"])["status"] == "cancelled"
-
-
-def test_memory_that_can_not_be_had_halves_the_micro_batch(
-    guarded: e2e.Service, caller: httpx.Client
-) -> None:
-    """RLIMIT_AS: the allocator says no."""
-    tickets = e2e.dataset(caller)
-    job = e2e.finetune(caller, tickets["id"], model="narrow", hyperparameters=MINILM)
-    pid = stepping(caller, guarded, job["id"])
-
-    size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.prlimit(pid, resource.RLIMIT_AS, (size - (64 << 20), size))
-
-    goes_on_with_half(caller, job["id"])
-
-
-def goes_on_with_half(client: httpx.Client, job: str) -> None:
-    """Wait until a job goes on with parts of half the size, then end it."""
-    again = e2e.wait_for(client, f"/jobs/{job}", lambda body: body["attempt"] == 2)
-    assert again["resolved"]["gradient_accumulation_steps"] == {
-        "value": 2,
-        "source": "auto:out-of-memory",
-    }
-    assert again["resolved"]["batch_size"]["value"] == MINILM["batch_size"]
-    assert warnings_of(client, job) == ["out-of-memory"]
-    client.post(f"/jobs/{job}/cancel")
-    assert e2e.ended(client, job)["status"] == "cancelled"
