@@ -6,7 +6,9 @@ python -m pytest -s -m chaos tests/chaos/test_guards.py
 import contextlib
 import os
 import resource
+import shutil
 import statistics
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -171,3 +173,45 @@ def test_twenty_kills_by_the_kernel_for_memory(
                 print(f"{i}: named, and begun again after {time.monotonic() - began:.1f} s")
     finally:
         CGROUP.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount a tmpfs")
+def test_a_full_disk_parks_the_job_until_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", disk], check=True)
+    try:
+        with e2e.running(disk / "d") as service, service.client() as client:
+            job = e2e.finetune(
+                client,
+                e2e.dataset(client)["id"],
+                hyperparameters=MINILM,
+                checkpoints={"every": 10, "keep_last": 1},
+            )
+            stepping(client, service, job["id"])
+            filler = disk / "filler"
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - (8 << 20))
+
+            parked = e2e.wait_for(
+                client, f"/jobs/{job['id']}", lambda body: body["status"] == "paused"
+            )
+            assert parked["stop_reason"] == "disk-full"
+            assert warnings_of(client, job["id"])[-1] == "insufficient-storage"
+            assert len(client.get(f"/jobs/{job['id']}/checkpoints").json()["data"]) >= 1
+            refused = client.post(
+                "/finetune", json={"dataset": job["spec"]["dataset"], "model": "m"}
+            )
+            assert refused.status_code == 507
+
+            filler.unlink()
+            began = time.monotonic()
+            resumed = e2e.wait_for(
+                client, f"/jobs/{job['id']}", lambda body: body["status"] == "running"
+            )
+            print(f"resumed by itself {time.monotonic() - began:.0f} s after there was room")
+            assert resumed["stop_reason"] is None
+            client.post(f"/jobs/{job['id']}/cancel")
+            e2e.ended(client, job["id"])
+    finally:
+        subprocess.run(["umount", disk], check=True)

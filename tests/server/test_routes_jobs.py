@@ -1,7 +1,9 @@
 """Fine-tunes, evaluations, jobs, deployments, health."""
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -89,6 +91,34 @@ def test_batch_beyond_the_training_split_is_refused(api: Api) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (422, "batch-exceeds-dataset")
     assert answer.json()["errors"][0]["pointer"] == "/hyperparameters/batch_size"
+
+
+def tiny_weights(api: Api) -> Path:
+    return Path(api.services.base_models.directories()["tiny"]) / "model.safetensors"
+
+
+def test_disk_beyond_its_budget_is_refused(api: Api) -> None:
+    tiny_weights(api).write_bytes(bytes(10_000_000))
+
+    # Four copies of the weights for each of 2 + 1 that are kept and 1 that is written; a version.
+    answers = [
+        finetune(api, api.add_dataset(), resources={"max_disk_gb": budget})
+        for budget in (0.1799, 0.1801)
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 202]
+    assert answers[0].json()["code"] == "disk-budget-exceeded"
+    assert "0.18 GB" in answers[0].json()["detail"]
+
+
+def test_a_disk_without_room_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=64 << 20))
+    tiny_weights(api).write_bytes(b"1")
+
+    answer = finetune(api, api.add_dataset())
+
+    assert (answer.status_code, answer.json()["code"]) == (507, "insufficient-storage")
 
 
 def test_fifty_first_waiting_job_is_refused(api: Api) -> None:
