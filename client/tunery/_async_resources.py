@@ -117,9 +117,17 @@ class AsyncJob(JobState, kw_only=True, frozen=True, dict=True):
         """Return the last lines of the job's log."""
         return await self._jobs.logs(self, tail=tail)
 
-    async def metrics(self) -> Sequence[MetricPoint]:
-        """Return the job's metrics, by step."""
-        return await self._jobs.metrics(self)
+    async def metrics(
+        self, *, names: Sequence[str] | None = None, downsample: int | None = None
+    ) -> Sequence[MetricPoint]:
+        """Return the job's metrics, by step; see `Jobs.metrics`."""
+        return await self._jobs.metrics(self, names=names, downsample=downsample)
+
+    async def metrics_csv(
+        self, *, names: Sequence[str] | None = None, downsample: int | None = None
+    ) -> str:
+        """Return the job's metrics as CSV; see `Jobs.metrics_csv`."""
+        return await self._jobs.metrics_csv(self, names=names, downsample=downsample)
 
     async def checkpoints(self) -> Sequence[Checkpoint]:
         """Return the job's checkpoints that are still kept, newest first."""
@@ -405,9 +413,31 @@ class AsyncJobs:
         """Return the last lines that the last attempt has logged."""
         return await self._caller.send(calls.get_logs(id_of(job), tail=tail))
 
-    async def metrics(self, job: str | JobState) -> Sequence[MetricPoint]:
-        """Return a job's metrics, by step."""
-        return (await self._caller.send(calls.get_metrics(id_of(job)))).data
+    async def metrics(
+        self,
+        job: str | JobState,
+        *,
+        names: Sequence[str] | None = None,
+        downsample: int | None = None,
+    ) -> Sequence[MetricPoint]:
+        """Return a job's metrics, by step: all of them, or those of `names`.
+
+        `downsample` is how many points of a metric come at most: its first, its last, and the
+        extremes between.
+        """
+        call = calls.get_metrics(id_of(job), names=names, downsample=downsample)
+        return (await self._caller.send(call)).data
+
+    async def metrics_csv(
+        self,
+        job: str | JobState,
+        *,
+        names: Sequence[str] | None = None,
+        downsample: int | None = None,
+    ) -> str:
+        """Return a job's metrics as CSV: a line per step, a column per metric; see `metrics`."""
+        call = calls.get_metrics_csv(id_of(job), names=names, downsample=downsample)
+        return await self._caller.send(call)
 
     async def checkpoints(self, job: str | JobState) -> Sequence[Checkpoint]:
         """Return a job's checkpoints that are still kept, newest first."""

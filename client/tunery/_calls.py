@@ -4,7 +4,7 @@ One function per route returns a `Call[T]`: what to send, and what the answer is
 does I/O, so that `Client` and `AsyncClient` are two shells over the same thing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
@@ -49,6 +49,7 @@ from tunery.types import (
 T = TypeVar("T")
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
+CSV = "text/csv"
 EVENT_STREAM = "text/event-stream"
 _encoder = msgspec.json.Encoder()
 
@@ -77,6 +78,7 @@ class Call(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
     creates: bool = False  # sent with an Idempotency-Key, the same one at every try
     patient: bool = False  # one try may take all the time there is
     lines: bool = False  # the answer is a JSON value a line, and its type a list of them
+    text: bool = False  # the answer is text, and its type str
 
     @property
     def repeatable(self) -> bool:
@@ -234,9 +236,21 @@ def stream_events(job_id: str, *, after: int) -> Call[bytes]:
     return Call(method="GET", path=path, of=bytes, headers=headers)
 
 
-def get_metrics(job_id: str) -> Call[MetricList]:
+def get_metrics(
+    job_id: str, *, names: Sequence[str] | None, downsample: int | None
+) -> Call[MetricList]:
     """GET /jobs/{id}/metrics."""
-    return _get(f"/jobs/{_part(job_id)}/metrics", MetricList)
+    path = f"/jobs/{_part(job_id)}/metrics"
+    return _get(path, MetricList, names=_joined(names), downsample=downsample)
+
+
+def get_metrics_csv(
+    job_id: str, *, names: Sequence[str] | None, downsample: int | None
+) -> Call[str]:
+    """GET /jobs/{id}/metrics, as CSV."""
+    path = f"/jobs/{_part(job_id)}/metrics"
+    call = _get(path, str, names=_joined(names), downsample=downsample)
+    return msgspec.structs.replace(call, headers={"Accept": CSV}, text=True)
 
 
 def get_logs(job_id: str, *, tail: int) -> Call[LogText]:
@@ -380,6 +394,10 @@ def _post(path: str, of: type[T], spec: msgspec.Struct | None = None) -> Call[T]
         content=None if spec is None else _encoder.encode(spec),
         creates=True,
     )
+
+
+def _joined(names: Sequence[str] | None) -> str | None:
+    return None if names is None else ",".join(names)
 
 
 def _delete(path: str) -> Call[None]:

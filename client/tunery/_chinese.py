@@ -110,6 +110,10 @@ CHINESE: dict[str, str] = {
     ),
     "Print the end of a job's log.": "打印任务日志的末尾。",
     "Lines from the end.": "末尾行数。",
+    "Print the metrics of a job, by step.": "按步打印任务的指标。",
+    "Only these metrics.": "只打印这些指标。",
+    "Points of a metric at most; spikes are kept.": "每个指标最多的点数；尖峰会保留。",
+    "Print CSV on stdout.": "在标准输出打印 CSV。",
     "Cancel a job; one that has ended stays as it is.": "取消任务；已结束的任务不变。",
     "Pause a fine-tune at its next step; it gives its device back.": (
         "在下一步暂停微调并释放设备。"
@@ -271,6 +275,7 @@ CHINESE: dict[str, str] = {
     "weakest labels": "最弱的标签",
     "hyperparameters": "超参数",
     "progress": "进度",
+    "step": "步",
     "attempt": "尝试",
     "evaluation": "评估",
     "dataset": "数据集",

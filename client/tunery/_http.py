@@ -18,7 +18,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpcore
 import httpx
@@ -433,6 +433,8 @@ def _refusal(response: httpx.Response, content: bytes) -> ApiError:
 
 
 def _value(answer: Answer, call: Call[T]) -> T:
+    if call.text:
+        return cast("T", answer.content.decode(errors="replace"))
     content = answer.content or b"null"  # 204 has no content
     if call.lines:
         content = b"[" + b",".join(answer.content.splitlines()) + b"]"

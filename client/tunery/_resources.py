@@ -121,9 +121,17 @@ class Job(JobState, kw_only=True, frozen=True, dict=True):
         """Return the last lines of the job's log."""
         return self._jobs.logs(self, tail=tail)
 
-    def metrics(self) -> Sequence[MetricPoint]:
-        """Return the job's metrics, by step."""
-        return self._jobs.metrics(self)
+    def metrics(
+        self, *, names: Sequence[str] | None = None, downsample: int | None = None
+    ) -> Sequence[MetricPoint]:
+        """Return the job's metrics, by step; see `Jobs.metrics`."""
+        return self._jobs.metrics(self, names=names, downsample=downsample)
+
+    def metrics_csv(
+        self, *, names: Sequence[str] | None = None, downsample: int | None = None
+    ) -> str:
+        """Return the job's metrics as CSV; see `Jobs.metrics_csv`."""
+        return self._jobs.metrics_csv(self, names=names, downsample=downsample)
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         """Return the job's checkpoints that are still kept, newest first."""
@@ -409,9 +417,31 @@ class Jobs:
         """Return the last lines that the last attempt has logged."""
         return self._caller.send(calls.get_logs(id_of(job), tail=tail))
 
-    def metrics(self, job: str | JobState) -> Sequence[MetricPoint]:
-        """Return a job's metrics, by step."""
-        return self._caller.send(calls.get_metrics(id_of(job))).data
+    def metrics(
+        self,
+        job: str | JobState,
+        *,
+        names: Sequence[str] | None = None,
+        downsample: int | None = None,
+    ) -> Sequence[MetricPoint]:
+        """Return a job's metrics, by step: all of them, or those of `names`.
+
+        `downsample` is how many points of a metric come at most: its first, its last, and the
+        extremes between.
+        """
+        call = calls.get_metrics(id_of(job), names=names, downsample=downsample)
+        return self._caller.send(call).data
+
+    def metrics_csv(
+        self,
+        job: str | JobState,
+        *,
+        names: Sequence[str] | None = None,
+        downsample: int | None = None,
+    ) -> str:
+        """Return a job's metrics as CSV: a line per step, a column per metric; see `metrics`."""
+        call = calls.get_metrics_csv(id_of(job), names=names, downsample=downsample)
+        return self._caller.send(call)
 
     def checkpoints(self, job: str | JobState) -> Sequence[Checkpoint]:
         """Return a job's checkpoints that are still kept, newest first."""

@@ -149,6 +149,8 @@ def _complete(
     if operation["operationId"] == "get_dataset_report":
         listed = {"$ref": _REF.format(name="ListedFinding")}
         success["content"]["application/x-ndjson"] = {"schema": listed}
+    if operation["operationId"] == "get_metrics":
+        success["content"]["text/csv"] = {"schema": {"type": "string"}}
     if _streams(handler):
         success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     operation["responses"] = {status: success, **_refusals(handler, public=public)}

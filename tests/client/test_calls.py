@@ -132,6 +132,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "jobs.resume": lambda client: client.jobs.resume("job_1"),
     "jobs.logs": lambda client: client.jobs.logs("job_1"),
     "jobs.metrics": lambda client: client.jobs.metrics("job_1"),
+    "jobs.metrics_csv": lambda client: client.jobs.metrics_csv("job_1", names=["loss"]),
     "jobs.checkpoints": lambda client: client.jobs.checkpoints("job_1"),
     "finetune": lambda client: client.finetune("ds_1", model="intent"),
     "evaluations.create": lambda client: client.evaluations.create("intent/3", dataset="ds_1"),
@@ -193,6 +194,8 @@ class Recorder:
             )
         if request.headers["Accept"] == "application/x-ndjson":
             return httpx.Response(200, content=FINDINGS)
+        if request.headers["Accept"] == "text/csv":
+            return httpx.Response(200, content=b"step,loss\n1,0.8\n")
         status, answer = ANSWERS[operation]
         return httpx.Response(status, json=answer) if answer else httpx.Response(status)
 

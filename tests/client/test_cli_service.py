@@ -398,3 +398,31 @@ def test_settings_of_a_job_say_where_they_come_from(capsys: pytest.CaptureFixtur
         main(["jobs", "show", "job_1", "--url", url])
 
     assert 'epochs 3 (user), early_stopping {"patience":3}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        ([], "step   loss   grad_norm\n"),
+        (["--csv"], "step,loss\n1,0.8\n"),
+    ],
+)
+def test_metrics_are_printed_as_a_table_or_as_csv(
+    options: list[str], printed: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.query.decode())
+        if request.headers["Accept"] == "text/csv":
+            return httpx.Response(200, content=b"step,loss\n1,0.8\n")
+        values = {"loss": 0.8, "grad_norm": {"value": None, "non_finite": "inf"}}
+        return httpx.Response(200, json={"data": [{"step": 1, "values": values}]})
+
+    with listening(handler) as url:
+        given = ["jobs", "metrics", "job_1", "--names", "loss,grad_norm", "--downsample", "9"]
+        status = main([*given, *options, "--url", url])
+
+    assert status == 0
+    assert asked == ["names=loss%2Cgrad_norm&downsample=9"]
+    assert capsysbinary.readouterr().out.decode().startswith(printed)

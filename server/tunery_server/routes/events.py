@@ -11,6 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from tunery.types import Checkpoint, CheckpointList, Event, EventList, Job, LogText, MetricList
+from tunery_server import curves
 from tunery_server.answers import Wait, answer, encode, from_bytes
 from tunery_server.db.queries import checkpoints, jobs
 from tunery_server.problems import Refusal, quote
@@ -19,6 +20,7 @@ from tunery_server.routes.jobs import find
 from tunery_server.services import MAX_STREAMS
 
 HEARTBEAT_SECONDS = 15.0
+CSV_TYPE = "text/csv"
 _RETRY_MS = 2000
 _PAGE = 500  # events that a stream reads at once
 _LOG_BYTES = 1 << 20  # the end of a log that is searched for lines
@@ -51,11 +53,42 @@ async def events(
 
 
 @get("/jobs/{job_id:str}/metrics", operation_id="get_metrics")
-async def metrics(request: Request, job_id: FromPath[str]) -> Response[MetricList]:
-    """Return the metrics of a job, by step."""
+async def metrics(
+    request: Request,
+    job_id: FromPath[str],
+    names: Annotated[
+        str | None,
+        QueryParameter(
+            pattern=r"^[\w.-]+(,[\w.-]+)*$",
+            max_length=2000,
+            description="Only these metrics, with commas between them.",
+        ),
+    ] = None,
+    downsample: Annotated[
+        int | None,
+        QueryParameter(
+            ge=2,
+            le=100_000,
+            description="Points of a metric at most: its first, its last, the extremes between.",
+        ),
+    ] = None,
+) -> Response[MetricList] | Response[str]:
+    """Return the metrics of a job, by step.
+
+    With `Accept: text/csv`, a line per step and a column per metric.
+    """
     await find(request, job_id)
     async with request.services.database.read() as connection:
-        return answer(MetricList(data=await jobs.metrics(connection, job_id)))
+        points = await jobs.metrics(connection, job_id)
+    asked = None if names is None else list(dict.fromkeys(names.split(",")))
+    if asked is not None:
+        points = curves.chosen(points, asked)
+    if downsample is not None:
+        points = curves.thinned(points, downsample)
+    if CSV_TYPE in request.headers.get("accept", ""):
+        text = curves.as_csv(points, asked or curves.names_of(points))
+        return Response(text, media_type=f"{CSV_TYPE}; header=present")
+    return answer(MetricList(data=points))
 
 
 @get("/jobs/{job_id:str}/logs", operation_id="get_logs")

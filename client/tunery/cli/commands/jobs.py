@@ -1,7 +1,7 @@
 """`tunery jobs`: see them, watch one, steer one."""
 
 from itertools import islice
-from typing import get_args
+from typing import Any, cast, get_args
 
 import click
 import msgspec
@@ -83,6 +83,33 @@ def logs(terminal: Terminal, job: str, tail: int) -> None:
 
 @jobs.command()
 @job_argument
+@click.option("--names", metavar="A,B", help="Only these metrics.")
+@click.option("--downsample", type=click.IntRange(2, 100_000), metavar="N",
+              help="Points of a metric at most; spikes are kept.")  # fmt: skip
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
+@click.pass_obj
+def metrics(
+    terminal: Terminal, job: str, names: str | None, downsample: int | None, as_csv: bool
+) -> None:
+    """Print the metrics of a job, by step."""
+    asked = None if names is None else names.split(",")
+    if as_csv:
+        text = terminal.client.jobs.metrics_csv(job, names=asked, downsample=downsample)
+        terminal.text(text.splitlines())
+        return
+    points = terminal.client.jobs.metrics(job, names=asked, downsample=downsample)
+    if terminal.json:
+        terminal.data(points)
+        return
+    shown = asked or list(dict.fromkeys(name for point in points for name in point.values))
+    rows = [
+        (str(point.step), *(_figure(point.values.get(name)) for name in shown)) for point in points
+    ]
+    terminal.show(table([">step", *(f">{name}" for name in shown)], rows, terminal.translate))
+
+
+@jobs.command()
+@job_argument
 @click.pass_obj
 def cancel(terminal: Terminal, job: str) -> None:
     """Cancel a job; one that has ended stays as it is."""
@@ -128,6 +155,12 @@ def print_job(terminal: Terminal, job: Job) -> None:
         ("finished", job.finished_at),
     ]
     terminal.show(facts(rows, terminal.translate))
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(cast("dict[str, Any]", value)["non_finite"])
+    return "" if value is None else f"{value:.4g}"
 
 
 def _value(setting: Resolved) -> str:
