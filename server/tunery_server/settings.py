@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def log_dir(self) -> Path:
-        """Logs of children, by job and attempt."""
+        """Logs and curves of children, by job and attempt."""
         return self.root / "logs"
 
     @property

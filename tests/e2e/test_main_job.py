@@ -43,6 +43,16 @@ def test_loss_learning_rate_and_gradient_norm_are_events(
     assert events[-1]["type"] == "end"
 
 
+def test_a_finetune_leaves_its_curves_for_tensorboard(
+    service: e2e.Service, versions: list[dict]
+) -> None:
+    log_dir = service.data_dir / "logs" / versions[0]["id"]
+
+    written = (log_dir / "events.out.tfevents.000001").read_bytes()
+
+    assert all(name in written for name in (b"loss", b"learning_rate", b"grad_norm", b"macro_f1"))
+
+
 def test_the_evaluation_counts_every_test_row(
     client: httpx.Client, tickets: dict, versions: list[dict]
 ) -> None:

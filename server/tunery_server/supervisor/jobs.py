@@ -26,6 +26,7 @@ from tunery_server.db.engine import Database
 from tunery_server.db.queries import jobs
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.event_file import EventFile, resumed_step
 from tunery_server.supervisor.oom import memory_ran_out, oom_kills
 from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.remedies import remedy_of
@@ -128,6 +129,11 @@ class JobRunner:
             if isinstance(spec, FinetuneRun) and (lacking := self._lacking_disk(spec)):
                 await attempt.park(lacking)
                 return
+            attempt.event_file = EventFile(
+                self._settings.log_dir / job.id,
+                attempt=job.attempt,
+                after_step=resumed_step(spec),
+            )
             spec_path = work / "spec.json"
             spec_path.write_bytes(msgspec.json.encode(spec))
             log = self._settings.log_dir / job.id / f"attempt-{job.attempt}.log"
@@ -247,6 +253,7 @@ class Attempt:
         self._lock = asyncio.Lock()
         self._seal = "none"
         self.parses_parquet = False  # that a user has made
+        self.event_file: EventFile | None = None
         self.stalled = False
         self.out_of_memory = False  # as far as the kernel and the log tell
 
@@ -305,6 +312,9 @@ class Attempt:
                 self._events = events + self._events
                 self._columns = columns | self._columns
                 raise
+            if alive and self.event_file is not None:
+                points = [data for kind, data in events if kind == "metric"]
+                await asyncio.to_thread(self.event_file.write, points)
         self._tell(self._job.id)
         return alive
 
