@@ -19,6 +19,7 @@ from tunery.types import (
     DatasetSpec,
     Deployment,
     DeploymentSpec,
+    Estimate,
     EvaluateSpec,
     Evaluation,
     EventList,
@@ -183,6 +184,11 @@ def list_recipes() -> Call[RecipeList]:
 def finetune(spec: FinetuneSpec) -> Call[Job]:
     """POST /finetune."""
     return _post("/finetune", Job, spec)
+
+
+def estimate_finetune(spec: FinetuneSpec) -> Call[Estimate]:
+    """POST /finetune/estimate; it makes nothing, so it needs no key."""
+    return msgspec.structs.replace(_post("/finetune/estimate", Estimate, spec), creates=False)
 
 
 def evaluate(spec: EvaluateSpec) -> Call[Job]:

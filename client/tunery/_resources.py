@@ -41,6 +41,7 @@ from tunery.types import (
     DatasetDiff,
     Deployment,
     DeploymentSpec,
+    Estimate,
     EvaluateSpec,
     Evaluation,
     Event,
@@ -522,6 +523,32 @@ class Finetune:
             metadata=metadata,
         )
         return self._jobs.bound(self._caller.send(calls.finetune(spec), key=idempotency_key))
+
+    def estimate(
+        self,
+        dataset: str | Dataset,
+        *,
+        model: str = "estimate",
+        base_model: str = "minilm-l6",
+        recipe: RecipeChoice = "auto",
+        hyperparameters: Hyperparameters | None = None,
+        checkpoints: Checkpoints | None = None,
+        priority: int = 50,
+    ) -> Estimate:
+        """Return what a fine-tune would take: steps, seconds, memory, disk; nothing is queued."""
+        spec = finetune_spec(
+            dataset,
+            model=model,
+            base_model=base_model,
+            recipe=recipe,
+            hyperparameters=hyperparameters,
+            checkpoints=checkpoints,
+            priority=priority,
+            evaluate=True,
+            deploy=None,
+            metadata=None,
+        )
+        return self._caller.send(calls.estimate_finetune(spec))
 
 
 class Evaluations:

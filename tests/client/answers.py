@@ -130,6 +130,21 @@ FAILED: JSON = {
         "log_tail": "step 3\nMemoryError\n",
     },
 }
+ESTIMATE: JSON = {
+    "resolved": JOB["resolved"],
+    "rows": 7,
+    "tokens": 1800,
+    "steps": 9,
+    "seconds": 12.5,
+    "measured": {"job": "job_0", "device": "cpu", "tokens_per_second": 900.0, "alike": False},
+    "reason": None,
+    "memory_bytes": 1_100_000_000,
+    "disk_bytes": 271_500_000,
+    "checkpoints": 3,
+    "checkpoint_bytes": 60_000_000,
+    "version_bytes": 91_500_000,
+    "queue": None,
+}
 CHECKPOINT: JSON = {
     "id": "ckpt_1",
     "job": "job_1",

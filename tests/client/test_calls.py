@@ -18,6 +18,7 @@ from tests.client.answers import (
     DATASET,
     DEPLOYMENT,
     DIFF,
+    ESTIMATE,
     EVALUATION,
     FILE,
     JOB,
@@ -70,6 +71,7 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "GET /base-models": (200, {"data": [BASE_MODEL]}),
     "GET /recipes": (200, {"data": [RECIPE]}),
     "POST /finetune": (202, JOB),
+    "POST /finetune/estimate": (200, ESTIMATE),
     "POST /evaluate": (202, JOB),
     "GET /jobs": (200, page(JOB)),
     "GET /jobs/{job_id}": (200, JOB),
@@ -135,6 +137,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "jobs.metrics_csv": lambda client: client.jobs.metrics_csv("job_1", names=["loss"]),
     "jobs.checkpoints": lambda client: client.jobs.checkpoints("job_1"),
     "finetune": lambda client: client.finetune("ds_1", model="intent"),
+    "finetune.estimate": lambda client: client.finetune.estimate("ds_1"),
     "evaluations.create": lambda client: client.evaluations.create("intent/3", dataset="ds_1"),
     "evaluations.of": lambda client: client.evaluations.of("job_1"),
     "evaluations.list": lambda client: client.evaluations.list(dataset="ds_1"),
@@ -328,7 +331,7 @@ def test_what_creates_is_sent_with_one_key_at_each_try(method: str, operation: s
     assert re.fullmatch(r"[0-9a-f]{32}", keys[0])
 
 
-def test_every_post_but_a_prediction_has_an_idempotency_key() -> None:
+def test_every_post_that_makes_something_has_an_idempotency_key() -> None:
     recorder = recorded(list(METHODS))
 
     without = {
@@ -336,7 +339,7 @@ def test_every_post_but_a_prediction_has_an_idempotency_key() -> None:
         for request in recorder.requests
         if request.method == "POST" and "Idempotency-Key" not in request.headers
     }
-    assert without == {"POST /predict"}
+    assert without == {"POST /predict", "POST /finetune/estimate"}
 
 
 def test_nothing_but_a_post_has_an_idempotency_key() -> None:

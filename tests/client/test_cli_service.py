@@ -15,6 +15,7 @@ from tests.client.answers import (
     CSV,
     DATASET,
     DEPLOYMENT,
+    ESTIMATE,
     EVALUATION,
     FAILED,
     JOB,
@@ -398,6 +399,25 @@ def test_settings_of_a_job_say_where_they_come_from(capsys: pytest.CaptureFixtur
         main(["jobs", "show", "job_1", "--url", url])
 
     assert 'epochs 3 (user), early_stopping {"patience":3}' in capsys.readouterr().out
+
+
+def test_an_estimate_is_printed_and_starts_nothing(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.path}")
+        return httpx.Response(200, json=ESTIMATE if request.method == "POST" else page(DATASET))
+
+    with listening(handler) as url:
+        status = main(["finetune", "reviews", "--model", "intent", "--estimate", "--url", url])
+
+    printed = capsysbinary.readouterr().out.decode()
+    assert status == 0
+    assert asked == ["GET /datasets", "POST /finetune/estimate"]
+    assert "the pace of job_0, which was set otherwise" in printed
+    assert "1.1 GB" in printed
 
 
 @pytest.mark.parametrize(

@@ -119,13 +119,20 @@ class Api:
         self.run(body())
         return dataset_id
 
-    def add_job(self, kind: str = "finetune", status: str = "queued") -> str:
+    def add_job(
+        self, kind: str = "finetune", status: str = "queued", spec: dict[str, Any] | None = None
+    ) -> str:
         job_id = new_id("job")
 
         async def body() -> None:
             async with self.services.database.write() as connection:
                 await jobs.add(
-                    connection, job_id=job_id, project="default", kind=kind, spec={}, dataset=None
+                    connection,
+                    job_id=job_id,
+                    project="default",
+                    kind=kind,
+                    spec=spec or {},
+                    dataset=None,
                 )
             if status == "queued":
                 return

@@ -39,12 +39,14 @@ def folder_of(api: Api) -> Path:
     return api.services.artifacts.readable("datasets")
 
 
-def with_reader(api: Api, asking: Coroutine[Any, Any, T]) -> T:
+def with_reader(
+    api: Api, asking: Coroutine[Any, Any, T], base_models: dict[str, str] | None = None
+) -> T:
     async def body() -> T:
         stop, listening = asyncio.Event(), asyncio.Event()
         socket = api.services.settings.run_dir / READER
         serving = asyncio.create_task(
-            serve(socket, Reader({}), on_listening=listening.set, stop=stop)
+            serve(socket, Reader(base_models or {}), on_listening=listening.set, stop=stop)
         )
         await listening.wait()
         try:

@@ -10,7 +10,8 @@ from tests.trainer.tiny_model import Bench
 
 from tunery.types import Hyperparameters
 from tunery_trainer.adapt import reinit_top_layers
-from tunery_trainer.model import BaseFacts, new_classifier
+from tunery_trainer.base_facts import BaseFacts
+from tunery_trainer.model import new_classifier
 from tunery_trainer.protocol import manifest
 from tunery_trainer.tasks import task_named
 

@@ -5,9 +5,10 @@ import torch
 from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
 
 from tunery.types import Hyperparameters
-from tunery_trainer.augment import TokenDropout, names_of
+from tunery_trainer.augment import TokenDropout
+from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.data import Batch, TokenCache
-from tunery_trainer.model import BaseFacts
+from tunery_trainer.label_names import names_of
 from tunery_trainer.protocol.events import (
     CheckpointSaved,
     HyperparametersResolved,

@@ -8,7 +8,8 @@ import pytest
 from tests.trainer.tiny_model import LABELS, write_base, write_rows
 from tokenizers import Tokenizer, processors
 
-from tunery_trainer.data import TokenCache, epoch_batches
+from tunery_trainer.data import TokenCache
+from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.padding import forward_in_batches, length_batches, padded
 from tunery_trainer.tasks.text_classification import TextEncoder
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tunery_trainer.data import epoch_batches
+from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.imbalance import class_weights_of, sampling_weights_of
 from tunery_trainer.tasks import task_named
 

@@ -8,7 +8,7 @@ import pytest
 from tests.trainer.tiny_model import Bench, of_kind
 
 from tunery.types import Hyperparameters
-from tunery_trainer.model import BaseFacts
+from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.model_files import read_facts
 from tunery_trainer.protocol.events import Finetuned, HyperparametersResolved
 

@@ -8,9 +8,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from tests.trainer.tiny_model import LABELS, Bench
 
+from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.data import TokenCache
 from tunery_trainer.forward import forward_rows
-from tunery_trainer.model import BaseFacts, Classifier, linear_of, new_classifier
+from tunery_trainer.model import Classifier, linear_of, new_classifier
 from tunery_trainer.probe import INVERSE_REGULARISATION, probe_head
 from tunery_trainer.tasks import task_named
 

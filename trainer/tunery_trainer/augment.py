@@ -1,27 +1,10 @@
-"""Augmentation: what training adds to its rows, and hides of them. Nothing else sees it."""
+"""Augmentation: what training hides of its rows. Nothing else sees it."""
 
-import re
 from collections.abc import Sequence
 
 import torch
 
 from tunery_trainer.data import Batch
-
-_WORD = re.compile(r"[^\W\d_]{3,}|[^\x00-\x7f\W\d_]")  # three letters, or one that is no ASCII
-
-
-def names_of(labels: Sequence[str]) -> list[str] | None:
-    """Return each label as a text, such as `card arrival` of `card_arrival`.
-
-    None where one of them says nothing, such as `1` or `B2`.
-    """
-    if not all(_WORD.search(label) for label in labels):
-        return None
-    return [" ".join(re.split(r"[\s_\-./:]+", _words_apart(label))).strip() for label in labels]
-
-
-def _words_apart(label: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label)  # cardArrival
 
 
 class TokenDropout:

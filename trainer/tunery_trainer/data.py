@@ -1,11 +1,11 @@
-"""Rows as tokens: tokenised once into a memory-mapped cache, then batches of like length.
+"""Rows as tokens: tokenised once into a memory-mapped cache, then padded batches.
 
-Owns the cache's key, the order of an epoch and the shapes that a model sees. Which rows train and
+Owns the cache's key and the shapes that a model sees. Which rows train and
 which validate was settled when the dataset was made.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tunery_trainer.epochs import TRAINING_BUCKET
 from tunery_trainer.failure import Failure
 from tunery_trainer.padding import padded
 from tunery_trainer.protocol.manifest import sha256_of
@@ -23,8 +24,6 @@ from tunery_trainer.tasks import Encoder
 
 CACHE_FORMAT = 1  # raised when what a cache file holds changes
 TOKENISE_ROWS = 1000  # of one call; keeps progress moving and memory small
-TRAINING_BUCKET = {"cpu": 2, "cuda": 8}  # tokens; a CPU pays for padding, a GPU for odd shapes
-CHUNK_BATCHES = 50  # sorted together: long enough to fill batches evenly, short enough to shuffle
 
 
 class Batch(NamedTuple):
@@ -167,33 +166,6 @@ def quiet() -> None:
     datasets.disable_progress_bars()
 
 
-def epoch_batches(
-    lengths: NDArray[np.int32],
-    *,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-    weights: NDArray[np.float64] | None = None,
-) -> list[NDArray[np.int64]]:
-    """Return the row numbers of each batch of one epoch; every row stands in exactly one.
-
-    With `weights` (rows,) as many rows are drawn as there are, each as often as it weighs.
-
-    A function of its arguments alone, so that a resumed run takes up at the next batch. Rows are
-    shuffled, sorted by length within chunks of 50 batches, and the batches shuffled again: random
-    order costs 2.6 times as long in padding (PERFORMANCE.md, Training).
-    """
-    generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(len(lengths))
-    if weights is not None:
-        order = generator.choice(len(lengths), len(lengths), p=weights / weights.sum())
-    batches = []
-    for chunk in _slices(order, batch_size * CHUNK_BATCHES):
-        by_length = chunk[np.argsort(lengths[chunk], kind="stable")]
-        batches += list(_slices(by_length, batch_size))
-    return [batches[i] for i in generator.permutation(len(batches))]
-
-
 def _features() -> Any:
     return datasets.Features(
         {
@@ -202,10 +174,6 @@ def _features() -> Any:
             "label": datasets.Value("int32"),
         }
     )
-
-
-def _slices(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _suffix(encoder: Encoder) -> int:

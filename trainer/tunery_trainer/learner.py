@@ -44,6 +44,7 @@ class Stepped(NamedTuple):
 
     loss: float
     grad_norm: float  # before clipping
+    tokens: int  # that passed, with padding
     taken: bool  # False where loss or gradient were such that weights would not stay finite
 
 
@@ -156,7 +157,9 @@ class Learner:
         if taken:
             self._optimizer.step()
         self._optimizer.zero_grad()
-        return Stepped(loss, grad_norm, taken)
+        passes = 2 if settings.rdrop else 1
+        tokens = passes * sum(part.input_ids.numel() for part in parts)
+        return Stepped(loss, grad_norm, tokens, taken)
 
     def validate(self, rows: TokenRows) -> dict[str, float]:
         """Return the figures of the weights as they are now."""

@@ -14,18 +14,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
-from tunery_trainer.failure import Failure
+from tunery_trainer.base_facts import DROPOUT_FIELDS, BaseFacts
 from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write_json
 from tunery_trainer.tasks import Task, task_named
-from tunery_trainer.vocabulary import mask_id_of, special_ids_of, unknown_id_of
 
 POOLING, NORMALIZE, DENSE = "1_Pooling", "2_Normalize", "3_Dense"  # directories of the layout
-DROPOUT_FIELDS = ("hidden_dropout_prob", "dropout")  # of BERT and of DistilBERT
 ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -72,46 +69,17 @@ class Classifier(nn.Module):
         return nn.functional.normalize(mean, dim=-1) * self.length
 
 
-class BaseFacts:
-    """What a base model's files say about it, read without its weights.
-
-    `positions` is a multiple of 8, since padded lengths are.
-    """
-
-    def __init__(self, base_dir: Path) -> None:
-        for name in ("config.json", "tokenizer.json"):
-            if not (base_dir / name).is_file():
-                raise Failure("unknown-base-model", f"the base model has no {name}")
-        self.config: Any = AutoConfig.from_pretrained(base_dir, local_files_only=True)
-        self.hidden_size = int(self.config.hidden_size)
-        self.layers = int(self.config.num_hidden_layers)
-        self.pad_id = int(getattr(self.config, "pad_token_id", None) or 0)
-        file = base_dir / "tokenizer.json"
-        tokenizer = Tokenizer.from_file(str(file))
-        self.unknown_id = unknown_id_of(file, tokenizer)
-        self.mask_id = mask_id_of(file, tokenizer)
-        self.special_ids = special_ids_of(tokenizer)
-        self.dropout = next(
-            (float(getattr(self.config, name)) for name in _fields(self.config, DROPOUT_FIELDS)),
-            0.1,
-        )
-        positions = [float(getattr(self.config, "max_position_embeddings", math.inf))]
-        if (base_dir / "tokenizer_config.json").is_file():  # RoBERTa's 514 positions hold 512
-            facts = json.loads((base_dir / "tokenizer_config.json").read_bytes())
-            positions.append(float(facts.get("model_max_length") or math.inf))
-        self.positions = int(min(*positions, 8192)) // 8 * 8
-
-
 def new_classifier(
     base_dir: Path, facts: BaseFacts, task: Task, labels: Sequence[str], dropout: float
 ) -> Classifier:
     """Return a base model with a new head, in training precision fp32."""
-    for name in _fields(facts.config, DROPOUT_FIELDS):
-        setattr(facts.config, name, dropout)
+    config: Any = AutoConfig.from_pretrained(base_dir, local_files_only=True)
+    for name in _fields(config, DROPOUT_FIELDS):
+        setattr(config, name, dropout)
     if dropout != facts.dropout:
-        for name in _fields(facts.config, ATTENTION_DROPOUT_FIELDS):
-            setattr(facts.config, name, dropout)
-    encoder = _load_encoder(base_dir, facts.config)
+        for name in _fields(config, ATTENTION_DROPOUT_FIELDS):
+            setattr(config, name, dropout)
+    encoder = _load_encoder(base_dir, config)
     return _own_memory(Classifier(encoder, task.head(facts.hidden_size, labels, dropout)))
 
 

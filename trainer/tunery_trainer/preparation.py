@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from tunery.types import Resolved
 from tunery_trainer import data, model
-from tunery_trainer.augment import names_of
+from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.data import TokenCache, TokenRows
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
-from tunery_trainer.model import BaseFacts
+from tunery_trainer.label_names import names_of
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.tasks import Task, task_named
 

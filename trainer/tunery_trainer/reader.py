@@ -17,6 +17,7 @@ from tokenizers import Encoding, Tokenizer
 from tunery.types import SPLITS, Preview, PreviewRow, Row
 from tunery_trainer.dataset_diff import Place, compare
 from tunery_trainer.failure import Refusal
+from tunery_trainer.forecast import forecast
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
 from tunery_trainer.protocol.specs import ReaderRun
@@ -40,14 +41,19 @@ class Reader:
         self._base_models = base_models
         self._cutter = functools.lru_cache(_MAX_TOKENIZERS)(self._load_cutter)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cut")
-        self._differ = ThreadPoolExecutor(1, thread_name_prefix="diff")  # seconds: no preview waits
+        self._slow = ThreadPoolExecutor(1, thread_name_prefix="slow")  # seconds: no preview waits
         self._answers: dict[tuple[Connection, int], asyncio.Task[None]] = {}
         self._served = 0
 
     def received(self, connection: Connection, message: wire.AnyMessage) -> None:
         """Answer a message, now or when its texts are cut."""
         match message:
-            case wire.PreviewTexts() | wire.ReadRows() | wire.DiffDatasets():
+            case (
+                wire.PreviewTexts()
+                | wire.ReadRows()
+                | wire.DiffDatasets()
+                | wire.ForecastFinetune()
+            ):
                 key = connection, message.id
                 task = asyncio.get_running_loop().create_task(self._answer(connection, message))
                 self._answers[key] = task
@@ -98,7 +104,8 @@ class Reader:
 
     async def _answer(self, connection: Connection, message: wire.AnyQuestion) -> None:
         loop = asyncio.get_running_loop()
-        thread = self._differ if isinstance(message, wire.DiffDatasets) else self._thread
+        slow = isinstance(message, wire.DiffDatasets | wire.ForecastFinetune)
+        thread = self._slow if slow else self._thread
         reply: wire.AnyReply
         try:
             reply = await loop.run_in_executor(thread, self._reply_to, message)
@@ -122,6 +129,8 @@ class Reader:
             after = functools.partial(places, Path(message.after_dir))
             diff = compare(message.before, message.after, before, after)
             return wire.Diffed(id=message.id, diff=diff)
+        if isinstance(message, wire.ForecastFinetune):
+            return forecast(message, self._directory(message.base_model))
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)
@@ -131,10 +140,13 @@ class Reader:
         if task is not None:
             task.cancel()
 
-    def _load_cutter(self, base_model: str) -> "_Cutter":
+    def _directory(self, base_model: str) -> Path:
         if base_model not in self._base_models:
             raise Refusal("unknown-base-model", f"there is no base model {base_model!r}")
-        path = Path(self._base_models[base_model], "tokenizer.json")
+        return Path(self._base_models[base_model])
+
+    def _load_cutter(self, base_model: str) -> "_Cutter":
+        path = self._directory(base_model) / "tokenizer.json"
         if not path.is_file():
             raise Refusal("unknown-base-model", f"{base_model!r} has no tokenizer before training")
         return _Cutter(path)

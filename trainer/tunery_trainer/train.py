@@ -22,8 +22,8 @@ from torch import Tensor
 
 from tunery_trainer import checkpoint
 from tunery_trainer.baselines import BASELINE_ROWS, majority, untrained
-from tunery_trainer.data import epoch_batches
 from tunery_trainer.dropout import use_fast_masks
+from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.failure import Failure
 from tunery_trainer.imbalance import sampling_weights_of
 from tunery_trainer.learner import Learner
@@ -67,7 +67,7 @@ def run(
         Failure: the same attempt again would not help, e.g. `non-finite-loss`.
     """
     _log.info("%s, attempt %d: %s on %s", spec.job, spec.attempt, spec.base_model, spec.device)
-    watch = _Watch(emit, leash_released)
+    watch = _Watch(emit, leash_released, device=spec.device.partition(":")[0])
     try:
         watch.enter("tokenising")
         prepared = prepare(spec, watch.alive)
@@ -94,11 +94,15 @@ class _Watch:
     """What a run says of itself, and whether it is to go on."""
 
     def __init__(
-        self, emit: Callable[[AnyEvent], None], leash_released: Callable[[], bool]
+        self,
+        emit: Callable[[AnyEvent], None],
+        leash_released: Callable[[], bool],
+        *,
+        device: str,
     ) -> None:
         self.emit = emit
         self._leash_released = leash_released
-        self.meter = ProgressMeter(emit)
+        self.meter = ProgressMeter(emit, device=device)
         self.enter = self.meter.enter
 
     def alive(self) -> None:
@@ -246,7 +250,7 @@ class Training:
         state, settings = self._state, self._settings
         done = state.step - state.phase_began
         factor = schedule(done, phase.total_steps, settings, state.reductions)
-        loss, grad_norm, taken = learner.step(indices, factor=factor)
+        loss, grad_norm, tokens, taken = learner.step(indices, factor=factor)
         if not taken:
             values = {"loss": loss, "grad_norm": grad_norm}
             self._watch.emit(MetricLogged(step=state.step + 1, values=finite(values)))
@@ -276,6 +280,7 @@ class Training:
             + steps_ahead(state.phase, phase, settings),
             epoch=done / phase.steps_per_epoch,
             examples=len(indices),
+            tokens=tokens,
         )
         if settings.max_minutes is not None and (
             # The last validation must fit in, too.
@@ -289,6 +294,8 @@ class Training:
         figures: dict[str, float] = {}
         self._watch.enter("validating")
         if phase.validation is not None:
+            cut = np.minimum(phase.validation.lengths, self._settings.max_length)
+            self._watch.meter.validating(tokens=int(cut.sum()))
             figures = learner.validate(phase.validation)
         if figures:
             self._watch.emit(MetricLogged(step=state.step, values=finite(figures)))

@@ -1,14 +1,16 @@
 """Tables: lists of the service as columns that fit the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from tunery._language import Translate
 from tunery._progress import duration
+from tunery.types import Resolved
 
 STYLES = {
     "ready": "green",
@@ -75,3 +77,22 @@ def bar(share: float, cells: int = 20) -> str:
     eighths = round(max(0.0, min(1.0, share)) * cells * 8)
     whole, rest = divmod(eighths, 8)
     return "█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def size(count: int) -> str:
+    """Return bytes in the unit that suits them."""
+    for unit, bytes_of in (("GB", 10**9), ("MB", 10**6)):
+        if count >= bytes_of:
+            return f"{count / bytes_of:.3g} {unit}"
+    return f"{count / 1000:.3g} kB"
+
+
+def resolved_text(resolved: Mapping[str, Resolved]) -> str:
+    """Return hyperparameters in a line, each with its rule where it is not a default."""
+    return ", ".join(f"{name} {_value(each)}" for name, each in resolved.items())
+
+
+def _value(setting: Resolved) -> str:
+    value = setting.value
+    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return shown if setting.source == "default" else f"{shown} ({setting.source})"

@@ -37,6 +37,7 @@ from tunery.types.encodings import (
     encoding_hint,
     encoding_of,
 )
+from tunery.types.estimates import Estimate, Measured
 from tunery.types.evaluations import (
     ClassMetrics,
     Confusion,
@@ -86,6 +87,7 @@ from tunery.types.jobs import (
     MetricList,
     MetricPoint,
     NonFinite,
+    Pace,
     Progress,
     Queue,
     QueueReason,
@@ -188,6 +190,7 @@ __all__ = [
     "DuplicateReport",
     "EarlyStopping",
     "ErrorInfo",
+    "Estimate",
     "EvaluateSpec",
     "Evaluation",
     "Event",
@@ -216,6 +219,7 @@ __all__ = [
     "Live",
     "LogText",
     "Lora",
+    "Measured",
     "Metric",
     "MetricList",
     "MetricPoint",
@@ -224,6 +228,7 @@ __all__ = [
     "NewKey",
     "NonFinite",
     "Optimizer",
+    "Pace",
     "Page",
     "Parity",
     "PlateauSchedule",

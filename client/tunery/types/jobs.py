@@ -28,6 +28,21 @@ class Queue(Answer, kw_only=True, frozen=True):
     ] = None
 
 
+class Pace(Answer, kw_only=True, frozen=True):
+    """What the steps of a fine-tune have cost so far, in its last attempt; estimates rest on it."""
+
+    device: Annotated[str, about("`cpu` or `cuda`.", "cpu")]
+    training_tokens: Annotated[
+        int, about("With padding, of all steps but the first.", 1_200_000, ge=0, le=MAX_INT)
+    ] = 0
+    training_seconds: Annotated[float, about("Of these steps.", 120.5, ge=0, le=1e12)] = 0.0
+    validations: Annotated[int, about("So many.", 4, ge=0, le=MAX_INT)] = 0
+    validation_tokens: Annotated[int, about("In all of them.", 60_000, ge=0, le=MAX_INT)] = 0
+    validation_seconds: Annotated[
+        float, about("With the checkpoints that follow them.", 9.5, ge=0, le=1e12)
+    ] = 0.0
+
+
 class Progress(Answer, kw_only=True, frozen=True):
     """How far a running job is."""
 
@@ -41,6 +56,7 @@ class Progress(Answer, kw_only=True, frozen=True):
     eta_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=1e12)] | None, about("Until it ends.", 95.0)
     ] = None
+    pace: Annotated[Pace | None, about("Of a fine-tune.")] = None
 
 
 class Resolved(Answer, kw_only=True, frozen=True):

@@ -10,17 +10,22 @@ from litestar.params import JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import FieldError, FinetuneSpec, Job
+from tunery.types import Estimate, FieldError, FinetuneSpec, Job
 from tunery_server import disk
-from tunery_server.db.queries import datasets, jobs
+from tunery_server.answers import answer
+from tunery_server.db.queries import datasets, deployments, jobs
+from tunery_server.durations import measured_by, seconds_of
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
+from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 
 MAX_QUEUED = 50  # jobs of one project
+MEASURED_JOBS = 100  # that a forecast looks at
+DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
 @post("/finetune", status_code=202, operation_id="finetune")
@@ -47,6 +52,73 @@ async def start(request: Request, data: JSONBody[FinetuneSpec]) -> Response[Job]
         return Created(content=job, status=202, location=f"/jobs/{job.id}")
 
     return await create(request, Job, make)
+
+
+@post("/finetune/estimate", status_code=200, operation_id="estimate_finetune")
+async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[Estimate]:
+    """Forecast what a fine-tune would take; nothing is queued.
+
+    Refuses what POST /finetune refuses, but for a full queue or disk, and forecasts the whole run
+    also where that is a dry one. The seconds rest on the most similar fine-tune that has succeeded
+    here; they are null, with the reason, where none has.
+    """
+    _check_model(request, data)
+    if not is_id(data.dataset, "ds"):
+        raise unknown(data.dataset)
+    settings = request.services.settings
+    async with request.services.database.read() as connection:
+        dataset = await datasets.row_of(connection, request.project, data.dataset)
+        _check_dataset(data, dataset)
+        assert dataset is not None  # checked
+        serving = await deployments.count(connection) > 0
+        finished = await jobs.measured(connection, request.project, limit=MEASURED_JOBS)
+        queue = await jobs.place(
+            connection, priority=data.priority, slots=len(settings.device_slots)
+        )
+    folder = await request.services.artifacts.fetch(dataset.artifact)
+    on_gpu = any(slot.startswith("cuda") for slot in settings.device_slots)
+    device = "cuda" if on_gpu else "cpu"
+    threads = max(1, settings.thread_count - (1 if serving else 0))  # as the supervisor does
+
+    def ask(number: int) -> ForecastFinetune:
+        return ForecastFinetune(
+            id=number,
+            task=dataset.task,
+            base_model=data.base_model,
+            train=str(folder / "train.parquet"),
+            validation=str(folder / "validation.parquet"),
+            validation_carved=datasets.carves_validation(dataset.spec),
+            labels=dataset.labels,
+            recipe=data.recipe,
+            hyperparameters=data.hyperparameters,
+            checkpoints=data.checkpoints,
+            device=device,
+            threads=threads,
+        )
+
+    forecast = await request.services.engines.ask_reader(ask)
+    assert isinstance(forecast, Forecasted)
+    found = measured_by(
+        finished, base_model=data.base_model, device=device, resolved=forecast.resolved
+    )
+    why = f"no fine-tune of {data.base_model} on a {DEVICES[device]} has succeeded here; one does"
+    return answer(
+        Estimate(
+            resolved=forecast.resolved,
+            rows=forecast.rows,
+            tokens=forecast.tokens,
+            steps=forecast.steps,
+            seconds=None if found is None else seconds_of(forecast, found[0], data.hyperparameters),
+            measured=None if found is None else found[1],
+            reason=why if found is None else None,
+            memory_bytes=forecast.memory_bytes,
+            disk_bytes=forecast.checkpoints_bytes + forecast.version_bytes,
+            checkpoints=forecast.checkpoints,
+            checkpoint_bytes=forecast.checkpoint_bytes,
+            version_bytes=forecast.version_bytes,
+            queue=queue,
+        )
+    )
 
 
 async def check_queue(connection: AsyncConnection, project: str) -> None:
@@ -116,4 +188,4 @@ def _refusal(code: str, pointer: str, message: str) -> Refusal:
     return Refusal(code, message[:300], errors=[error])
 
 
-HANDLERS = [start]
+HANDLERS = [start, estimate]

@@ -138,7 +138,7 @@ class SpecWriter:
             base_model_dir=str(base_model_dir),
             train=str(folder / "train.parquet"),
             validation=str(folder / "validation.parquet"),
-            validation_carved=_carves_validation(dataset.spec),
+            validation_carved=datasets.carves_validation(dataset.spec),
             labels=dataset.labels,
             dataset_fingerprint=dataset.fingerprint,
             recipe=spec.recipe,
@@ -189,12 +189,6 @@ class SpecWriter:
             else:
                 return path, damaged
         return None, damaged
-
-
-def _carves_validation(spec: DatasetSpec) -> bool:
-    """Return whether the user left it to tunery which rows are for validation."""
-    given = spec.files is not None and spec.files.validation is not None
-    return not given and spec.split.column is None
 
 
 async def model_row(connection: AsyncConnection, project: str, spec: Any) -> Row[Any] | None:

@@ -9,7 +9,16 @@ from typing import Final
 
 import msgspec
 
-from tunery.types import DatasetDiff, Prediction, Preview, Row
+from tunery.types import (
+    Checkpoints,
+    DatasetDiff,
+    Hyperparameters,
+    Prediction,
+    Preview,
+    RecipeChoice,
+    Resolved,
+    Row,
+)
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
@@ -75,6 +84,22 @@ class DiffDatasets(Message, kw_only=True, frozen=True, tag="diff"):
     after: str
     before_dir: str
     after_dir: str
+
+
+class ForecastFinetune(Message, kw_only=True, frozen=True, tag="forecast"):
+    """To the reader: forecast a fine-tune without its seconds."""
+
+    task: str
+    base_model: str
+    train: str
+    validation: str
+    validation_carved: bool
+    labels: list[str]
+    recipe: RecipeChoice
+    hyperparameters: Hyperparameters
+    checkpoints: Checkpoints
+    device: str  # "cpu" or "cuda"
+    threads: int
 
 
 class Reply(msgspec.Struct, kw_only=True, frozen=True, tag_field="type"):
@@ -145,10 +170,36 @@ class Diffed(Reply, kw_only=True, frozen=True, tag="diffed"):
     diff: DatasetDiff
 
 
-AnyQuestion = PreviewTexts | ReadRows | DiffDatasets  # to the reader
+class Forecasted(Reply, kw_only=True, frozen=True, tag="forecasted"):
+    """What a fine-tune would compute and hold."""
+
+    resolved: dict[str, Resolved]
+    rows: int  # of an epoch
+    steps: int
+    tokens: int  # with padding, of all steps and passes
+    validations: int  # each with its checkpoint
+    validation_tokens: int  # in all of them
+    memory_bytes: int
+    checkpoints: int  # kept at most
+    checkpoint_bytes: int  # of the largest
+    checkpoints_bytes: int  # of all that are kept
+    version_bytes: int
+
+
+AnyQuestion = PreviewTexts | ReadRows | DiffDatasets | ForecastFinetune  # to the reader
 AnyMessage = Load | Predict | Cancel | Retire | Ping | AnyQuestion
 AnyReply = (
-    Loaded | Answered | Refused | Moved | Retired | Drained | Pong | Previewed | RowsRead | Diffed
+    Loaded
+    | Answered
+    | Refused
+    | Moved
+    | Retired
+    | Drained
+    | Pong
+    | Previewed
+    | RowsRead
+    | Diffed
+    | Forecasted
 )
 
 _encoder = msgspec.msgpack.Encoder()

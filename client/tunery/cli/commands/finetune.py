@@ -7,12 +7,13 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from tunery._progress import duration
 from tunery.cli.names import dataset_id
 from tunery.cli.options import Command, dataset_argument
-from tunery.cli.tables import facts, table
+from tunery.cli.tables import Fact, facts, resolved_text, size, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import Evaluation, Hyperparameters, JobResult, RecipeName
+from tunery.types import Estimate, Evaluation, Hyperparameters, JobResult, RecipeName
 
 _SHORTHANDS = (
     ("--epochs", "Passes over the training split."),
@@ -45,6 +46,7 @@ def _hyperparameter_options(function: Any) -> Any:
 @click.option("--no-evaluate", is_flag=True, help="Leave the test split unread.")
 @click.option("--priority", type=click.IntRange(0, 100), default=50, help="Higher goes first.")
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
+@click.option("--estimate", is_flag=True, help="Only forecast steps, time, memory and disk.")
 @click.pass_obj
 def finetune(
     terminal: Terminal,
@@ -58,15 +60,28 @@ def finetune(
     no_evaluate: bool,
     priority: int,
     detach: bool,
+    estimate: bool,
     **shorthands: str | None,
 ) -> None:
     """Fine-tune on DATASET, an id or a name. Watches it; Ctrl-C leaves it running."""
+    hyperparameters = _hyperparameters(shorthands, others, terminal)
+    if estimate:
+        found = terminal.client.finetune.estimate(
+            dataset_id(dataset, terminal),
+            model=model,
+            base_model=base_model,
+            recipe=recipe,
+            hyperparameters=hyperparameters,
+            priority=priority,
+        )
+        print_estimate(terminal, found)
+        return
     job = terminal.client.finetune(
         dataset_id(dataset, terminal),
         model=model,
         base_model=base_model,
         recipe=recipe,
-        hyperparameters=_hyperparameters(shorthands, others, terminal),
+        hyperparameters=hyperparameters,
         priority=priority,
         evaluate=not no_evaluate,
         deploy=deploy,
@@ -122,6 +137,31 @@ def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach:
         terminal.data(found)
     else:
         print_evaluation(terminal, found)
+
+
+def print_estimate(terminal: Terminal, found: Estimate) -> None:
+    """Print a forecast, and what it rests on."""
+    if terminal.json:
+        terminal.data(found)
+        return
+    translate = terminal.translate
+    seconds, source = found.seconds, found.measured
+    rests_on = found.reason
+    if source is not None and source.alike:
+        rests_on = translate("the pace of {job}", job=source.job)
+    elif source is not None:
+        rests_on = translate("the pace of {job}, which was set otherwise", job=source.job)
+    rows: list[Fact] = [
+        ("rows", f"{found.rows:,}"),
+        ("steps", f"{found.steps:,}"),
+        ("time", None if seconds is None else duration(seconds, translate)),
+        ("rests on", rests_on),
+        ("memory", size(found.memory_bytes)),
+        ("disk", size(found.disk_bytes)),
+        ("queue", None if found.queue is None else f"{found.queue.position}"),
+        ("hyperparameters", resolved_text(found.resolved)),
+    ]
+    terminal.show(facts(rows, translate))
 
 
 def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:

@@ -4,14 +4,13 @@ from itertools import islice
 from typing import Any, cast, get_args
 
 import click
-import msgspec
 
 from tunery._progress import duration, progress_text, title_of
 from tunery.cli.options import Group, job_argument
-from tunery.cli.tables import Fact, ago, facts, status, table
+from tunery.cli.tables import Fact, ago, facts, resolved_text, status, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import Job, JobKind, JobStatus, Resolved
+from tunery.types import Job, JobKind, JobStatus
 
 _KINDS = get_args(JobKind)
 _STATUSES = get_args(JobStatus)
@@ -138,14 +137,13 @@ def print_job(terminal: Terminal, job: Job) -> None:
         terminal.data(job)
         return
     result = job.result
-    resolved = ", ".join(f"{name} {_value(each)}" for name, each in job.resolved.items())
     rows: list[Fact] = [
         ("id", job.id),
         ("job", title_of(job)),
         ("status", status(job.status, terminal.translate)),
         ("progress", detail(job, terminal)),
         ("attempt", str(job.attempt)),
-        ("hyperparameters", resolved),
+        ("hyperparameters", resolved_text(job.resolved)),
         ("version", result.version if result else None),
         ("evaluation", result.evaluation if result else None),
         ("dataset", (result.dataset if result else None) or job.spec.get("dataset")),
@@ -161,12 +159,6 @@ def _figure(value: Any) -> str:
     if isinstance(value, dict):
         return str(cast("dict[str, Any]", value)["non_finite"])
     return "" if value is None else f"{value:.4g}"
-
-
-def _value(setting: Resolved) -> str:
-    value = setting.value
-    shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return shown if setting.source == "default" else f"{shown} ({setting.source})"
 
 
 def detail(job: Job, terminal: Terminal) -> str:

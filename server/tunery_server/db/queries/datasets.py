@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Dataset, Page
+from tunery.types import Dataset, DatasetSpec, Page
 from tunery_server.db.columns import stamp
 from tunery_server.db.queries.pages import page_of
 from tunery_server.db.tables import datasets
@@ -155,3 +155,9 @@ def _struct(row: Row[Any]) -> Dataset:
         created_at=stamp(row.created_at),
         transforms=row.transforms or [],
     )
+
+
+def carves_validation(spec: DatasetSpec) -> bool:
+    """Return whether the user left it to tunery which rows are for validation."""
+    given = spec.files is not None and spec.files.validation is not None
+    return not given and spec.split.column is None

@@ -211,6 +211,42 @@ async def record(
     return True
 
 
+async def measured(connection: AsyncConnection, project: str, *, limit: int) -> Sequence[Row[Any]]:
+    """Return the fine-tunes that last succeeded at their first attempt, newest first."""
+    statement = (
+        select(jobs)
+        .where(
+            jobs.c.project == project,
+            jobs.c.kind == "finetune",
+            jobs.c.status == "succeeded",
+            jobs.c.attempt == 1,
+        )
+        .order_by(jobs.c.id.desc())
+        .limit(limit)
+    )
+    return (await connection.execute(statement)).all()
+
+
+async def place(connection: AsyncConnection, *, priority: int, slots: int) -> Queue | None:
+    """Return where a fine-tune would wait if it were queued now; None where a slot is free."""
+    in_lane = jobs.c.kind.in_(TRAIN_KINDS)
+    running = (
+        (await connection.execute(select(jobs.c.progress).where(in_lane, jobs.c.status.in_(LIVE))))
+        .scalars()
+        .all()
+    )
+    ahead = select(func.count()).where(
+        in_lane, jobs.c.status == "queued", jobs.c.priority >= priority
+    )
+    waiting = (await connection.execute(ahead)).scalar_one()
+    if len(running) + waiting < slots:
+        return None
+    left = [None if each is None else each.eta_seconds for each in running]
+    known = [seconds for seconds in left if seconds is not None]
+    soonest = min(known) if known and len(known) == len(left) and not waiting else None
+    return Queue(position=waiting + 1, reason="waiting-for-device", eta_seconds=soonest)
+
+
 async def unsettled(connection: AsyncConnection) -> Sequence[Row[Any]]:
     """Return the jobs that the user wants otherwise than they are: to cancel, pause or resume."""
     statement = select(jobs).where(
