@@ -97,6 +97,15 @@ CHINESE: dict[str, str] = {
     "Deploy the new version under this name.": "以此名称部署新版本。",
     "Leave the test split unread.": "不读取测试集。",
     "Higher goes first.": "数值高的先运行。",
+    "Only rehearse it, on a hundredth of the rows.": "只用百分之一的数据演练一遍。",
+    "It trained, was saved, exported, loaded and asked; nothing is kept.": (
+        "训练、保存、导出、加载、预测均已完成；不保留任何结果。"
+    ),
+    "seconds a step": "每步秒数",
+    "a checkpoint": "单个检查点",
+    "the version": "版本",
+    "served by": "提供服务",
+    "largest difference": "最大差异",
     "Only forecast steps, time, memory and disk.": "只预估步数、时间、内存和磁盘。",
     "the pace of {job}": "{job} 的速度",
     "the pace of {job}, which was set otherwise": "{job} 的速度（其设置不同）",
@@ -212,6 +221,7 @@ CHINESE: dict[str, str] = {
     "tokenising": "分词中",
     "probing": "线性探测中",
     "training": "训练中",
+    "refitting": "用全部数据重训中",
     "exporting": "导出中",
     "evaluating": "评估中",
     "reading": "读取中",

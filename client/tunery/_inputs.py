@@ -110,6 +110,7 @@ def finetune_spec(
     evaluate: bool,
     deploy: str | None,
     metadata: Mapping[str, str] | None,
+    dry_run: bool = False,
 ) -> FinetuneSpec:
     """Return the spec of a fine-tune."""
     return FinetuneSpec(
@@ -122,6 +123,7 @@ def finetune_spec(
         priority=priority,
         then=Then(evaluate=evaluate, deploy=DeployStep(name=deploy) if deploy else None),
         metadata=dict(metadata or {}),
+        dry_run=dry_run,
     )
 
 

@@ -503,12 +503,14 @@ class Finetune:
         evaluate: bool = True,
         deploy: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> Job:
         """Queue a fine-tune and return its job; on success it registers a version of `model`.
 
         `evaluate` reads the test split afterwards; `deploy` names what then serves the version.
-        A program that may be started twice passes its own `idempotency_key`.
+        With `dry_run` it is only rehearsed, on a hundredth of the rows: `result.dry_run` says what
+        that has shown. A program that may be started twice passes its own `idempotency_key`.
         """
         spec = finetune_spec(
             dataset,
@@ -521,6 +523,7 @@ class Finetune:
             evaluate=evaluate,
             deploy=deploy,
             metadata=metadata,
+            dry_run=dry_run,
         )
         return self._jobs.bound(self._caller.send(calls.finetune(spec), key=idempotency_key))
 

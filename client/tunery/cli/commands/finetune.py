@@ -13,7 +13,7 @@ from tunery.cli.options import Command, dataset_argument
 from tunery.cli.tables import Fact, facts, resolved_text, size, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import Estimate, Evaluation, Hyperparameters, JobResult, RecipeName
+from tunery.types import DryRun, Estimate, Evaluation, Hyperparameters, JobResult, RecipeName
 
 _SHORTHANDS = (
     ("--epochs", "Passes over the training split."),
@@ -47,6 +47,7 @@ def _hyperparameter_options(function: Any) -> Any:
 @click.option("--priority", type=click.IntRange(0, 100), default=50, help="Higher goes first.")
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
 @click.option("--estimate", is_flag=True, help="Only forecast steps, time, memory and disk.")
+@click.option("--dry-run", is_flag=True, help="Only rehearse it, on a hundredth of the rows.")
 @click.pass_obj
 def finetune(
     terminal: Terminal,
@@ -61,6 +62,7 @@ def finetune(
     priority: int,
     detach: bool,
     estimate: bool,
+    dry_run: bool,
     **shorthands: str | None,
 ) -> None:
     """Fine-tune on DATASET, an id or a name. Watches it; Ctrl-C leaves it running."""
@@ -85,12 +87,16 @@ def finetune(
         priority=priority,
         evaluate=not no_evaluate,
         deploy=deploy,
+        dry_run=dry_run,
     )
     if detach:
         _started(terminal, job)
         return
     ended = watch_job(terminal, job)
     result = ended.result or JobResult()
+    if result.dry_run is not None:
+        print_dry_run(terminal, result.dry_run)
+        return
     evaluation = None
     if result.evaluate_job is not None:
         terminal.say("evaluating on the test split")
@@ -162,6 +168,26 @@ def print_estimate(terminal: Terminal, found: Estimate) -> None:
         ("hyperparameters", resolved_text(found.resolved)),
     ]
     terminal.show(facts(rows, translate))
+
+
+def print_dry_run(terminal: Terminal, found: DryRun) -> None:
+    """Print what a rehearsal has shown."""
+    if terminal.json:
+        terminal.data(found)
+        return
+    proof = "–" if found.parity is None else f"{found.parity.largest_difference:.1e}"
+    rows: list[Fact] = [
+        ("steps", f"{found.steps:,}"),
+        ("loss", f"{found.first_loss:.3f} → {found.last_loss:.3f}"),
+        ("seconds a step", f"{found.seconds_per_step:.3f}"),
+        ("memory", size(found.peak_memory_bytes)),
+        ("a checkpoint", size(found.checkpoint_bytes)),
+        ("the version", size(found.version_bytes)),
+        ("served by", f"{found.runtime}, {found.load_ms:.0f} ms"),
+        ("largest difference", proof),
+    ]
+    terminal.show(facts(rows, terminal.translate))
+    terminal.say("It trained, was saved, exported, loaded and asked; nothing is kept.")
 
 
 def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
