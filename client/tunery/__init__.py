@@ -33,6 +33,7 @@ from tunery.types import (
     Hyperparameters,
     Policies,
     SplitSpec,
+    TextPair,
     Transform,
 )
 
@@ -65,6 +66,7 @@ __all__ = [
     "NotConfigured",
     "Policies",
     "SplitSpec",
+    "TextPair",
     "TimedOut",
     "Transform",
     "Tuned",

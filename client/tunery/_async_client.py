@@ -46,12 +46,14 @@ from tunery.types import (
     ProblemPage,
     Ready,
     RecipeChoice,
+    TextInput,
+    TextPair,
 )
 
 if TYPE_CHECKING:
     from tunery._http import AsyncTransport
 
-Texts = Iterable[str] | AsyncIterable[str]
+Texts = Iterable[TextInput] | AsyncIterable[TextInput]
 CONCURRENCY = 4  # requests of one bulk prediction that are on their way at once
 
 
@@ -207,7 +209,7 @@ class AsyncPredict:
     async def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
         self,
         model: str,
-        inputs: str,
+        inputs: TextInput,
         *,
         top_k: int = 1,
         truncate: bool = True,
@@ -228,17 +230,17 @@ class AsyncPredict:
     async def __call__(
         self,
         model: str,
-        inputs: str | Texts,
+        inputs: TextInput | Texts,
         *,
         top_k: int = 1,
         truncate: bool = True,
         concurrency: int = CONCURRENCY,
     ) -> Prediction | list[Prediction]:
-        """Return the prediction for one text, or those for many in their order.
+        """Return the prediction for one text or pair, or those for many in their order.
 
         Many are sent in as few requests as the service allows, `concurrency` of them at once.
         """
-        texts = [inputs] if isinstance(inputs, str) else inputs
+        texts = [inputs] if isinstance(inputs, str | TextPair) else inputs
         found = [
             prediction
             async for response in self.responses(
@@ -246,7 +248,7 @@ class AsyncPredict:
             )
             for prediction in response.predictions
         ]
-        return found[0] if isinstance(inputs, str) else found
+        return found[0] if isinstance(inputs, str | TextPair) else found
 
     async def responses(
         self,

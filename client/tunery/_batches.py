@@ -8,10 +8,18 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from tunery.errors import ApiError, InvalidAnswer, InvalidArgument
-from tunery.types import MAX_INPUTS, FieldError, PredictRequest, PredictResponse
+from tunery.types import (
+    MAX_INPUTS,
+    FieldError,
+    PredictRequest,
+    PredictResponse,
+    TextInput,
+    TextPair,
+)
 
 MAX_BATCH_BYTES = 1_500_000  # of JSON; the service takes 2 MiB unless it is told otherwise
 _SHOWN_CHARACTERS = 80
+_FRAME_BYTES = 6  # a sixth of the names, quotes and braces of a pair
 _encoder = msgspec.json.Encoder()
 
 
@@ -19,7 +27,7 @@ class Batch(msgspec.Struct, kw_only=True, frozen=True):
     """Texts of one request; `start` is the place of the first in all."""
 
     start: int
-    inputs: list[str]
+    inputs: list[TextInput]
 
     def request(self, model: str, *, top_k: int, truncate: bool) -> PredictRequest:
         """Return what is asked about them."""
@@ -56,25 +64,25 @@ class Batcher:
 
     def __init__(self) -> None:
         self._start = 0
-        self._held: list[str] = []
+        self._held: list[TextInput] = []
         self._bytes = 0
 
-    def take(self, text: str) -> Iterator[Batch]:
-        """Take a text, and yield the batch that has no more room for it.
+    def take(self, text: TextInput) -> Iterator[Batch]:
+        """Take a text or a pair, and yield the batch that has no more room for it.
 
         Raises:
-            TypeError: it is not a text; its place is in the message.
+            TypeError: it is neither; its place is in the message.
             InvalidArgument: it holds half a character.
         """
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - the types end here
-            place = self._start + len(self._held)
-            raise TypeError(f"input {place} is {type(text).__name__}, not str")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            place = self._start + len(self._held)
-            shown = ascii(text[:_SHOWN_CHARACTERS])
-            raise InvalidArgument(f"input {place}: {shown} is not UTF-8") from None
+        place = self._start + len(self._held)
+        if not isinstance(text, str | TextPair):  # pyright: ignore[reportUnnecessaryIsInstance] - the types end here
+            raise TypeError(f"input {place} is {type(text).__name__}, not str or TextPair")
+        for part in _parts(text):
+            try:
+                part.encode()
+            except UnicodeEncodeError:
+                shown = ascii(part[:_SHOWN_CHARACTERS])
+                raise InvalidArgument(f"input {place}: {shown} is not UTF-8") from None
         size = _size(text)
         if len(self._held) == MAX_INPUTS or self._bytes + size > MAX_BATCH_BYTES:
             yield from self.end()
@@ -89,7 +97,7 @@ class Batcher:
             self._held, self._bytes = [], 0
 
 
-def batches(inputs: Iterable[str]) -> Iterator[Batch]:
+def batches(inputs: Iterable[TextInput]) -> Iterator[Batch]:
     """Yield batches of the texts, in order. Raises like `Batcher.take`."""
     batcher = Batcher()
     for text in inputs:
@@ -97,10 +105,15 @@ def batches(inputs: Iterable[str]) -> Iterator[Batch]:
     yield from batcher.end()
 
 
-def _size(text: str) -> int:
-    """Return the bytes of a text as JSON, or more."""
-    if len(text) * 6 < MAX_BATCH_BYTES // MAX_INPUTS:
-        return len(text) * 6  # the worst case, where it can't matter
+def _parts(text: TextInput) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else (text.text, text.text_pair)
+
+
+def _size(text: TextInput) -> int:
+    """Return the bytes of an input as JSON, or more."""
+    characters = _FRAME_BYTES + sum(map(len, _parts(text)))
+    if characters * 6 < MAX_BATCH_BYTES // MAX_INPUTS:
+        return characters * 6  # the worst case, where it can't matter
     return len(_encoder.encode(text)) + 1
 
 

@@ -49,6 +49,8 @@ from tunery.types import (
     ProblemPage,
     Ready,
     RecipeChoice,
+    TextInput,
+    TextPair,
 )
 
 if TYPE_CHECKING:
@@ -210,7 +212,7 @@ class Predict:
     def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
         self,
         model: str,
-        inputs: str,
+        inputs: TextInput,
         *,
         top_k: int = 1,
         truncate: bool = True,
@@ -221,7 +223,7 @@ class Predict:
     def __call__(
         self,
         model: str,
-        inputs: Iterable[str],
+        inputs: Iterable[TextInput],
         *,
         top_k: int = 1,
         truncate: bool = True,
@@ -231,17 +233,17 @@ class Predict:
     def __call__(
         self,
         model: str,
-        inputs: str | Iterable[str],
+        inputs: TextInput | Iterable[TextInput],
         *,
         top_k: int = 1,
         truncate: bool = True,
         concurrency: int = CONCURRENCY,
     ) -> Prediction | list[Prediction]:
-        """Return the prediction for one text, or those for many in their order.
+        """Return the prediction for one text or pair, or those for many in their order.
 
         Many are sent in as few requests as the service allows, `concurrency` of them at once.
         """
-        texts = [inputs] if isinstance(inputs, str) else inputs
+        texts = [inputs] if isinstance(inputs, str | TextPair) else inputs
         found = [
             prediction
             for response in self.responses(
@@ -249,12 +251,12 @@ class Predict:
             )
             for prediction in response.predictions
         ]
-        return found[0] if isinstance(inputs, str) else found
+        return found[0] if isinstance(inputs, str | TextPair) else found
 
     def responses(
         self,
         model: str,
-        inputs: Iterable[str],
+        inputs: Iterable[TextInput],
         *,
         top_k: int = 1,
         truncate: bool = True,

@@ -527,6 +527,10 @@ class LabelMismatch(Unacceptable):
     """Dataset and model have different labels."""
 
 
+class PairMismatch(Unacceptable):
+    """The model reads single texts, or pairs of texts."""
+
+
 class TaskMismatch(Unacceptable):
     """The dataset is for another task."""
 

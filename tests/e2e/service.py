@@ -161,9 +161,11 @@ def upload(client: httpx.Client, path: Path, media_type: str = "text/csv") -> st
     return str(answer.json()["id"])
 
 
-def dataset(client: httpx.Client, path: Path = DEMO_TICKETS, name: str = "tickets") -> dict:
+def dataset(
+    client: httpx.Client, path: Path = DEMO_TICKETS, name: str = "tickets", **spec: Any
+) -> dict:
     """Register a file as a dataset and wait until it is ready."""
-    answer = client.post("/datasets", json={"name": name, "file": upload(client, path)})
+    answer = client.post("/datasets", json={"name": name, "file": upload(client, path), **spec})
     assert answer.status_code == 202, answer.text
     made = wait_for(client, answer.headers["Location"], lambda body: body["status"] != "validating")
     assert made["status"] == "ready", made

@@ -46,7 +46,9 @@ def write_base(directory: Path) -> Path:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     tokenizer.enable_padding(length=12)  # as all-MiniLM-L6-v2 ships it
     tokenizer.save(str(directory / "tokenizer.json"))
@@ -72,6 +74,20 @@ def write_rows(path: Path, count: int) -> Path:
         }
     )
     pq.write_table(table, path)
+    return path
+
+
+def write_pairs(path: Path, count: int) -> Path:
+    """Write pairs of texts; the label says whether both name the same thing."""
+    first, second, labels = [], [], []
+    for i in range(count):
+        own, other = LABELS[i % 3], LABELS[(i + i // 3 % 2) % 3]
+        first.append(f"{_FILLERS[i % 8]} {own}")
+        second.append(f"{other} {_FILLERS[i * 3 % 8]}")
+        labels.append("same" if own == other else "different")
+    columns = {"text": first, "label": labels, "text_pair": second}
+    lines = pa.array(range(2, count + 2), pa.int64())
+    pq.write_table(pa.table({"line": lines, **columns}), path)
     return path
 
 

@@ -20,9 +20,10 @@ from tunery_trainer.epochs import TRAINING_BUCKET
 from tunery_trainer.failure import Failure
 from tunery_trainer.padding import padded
 from tunery_trainer.protocol.manifest import sha256_of
-from tunery_trainer.tasks import Encoder
+from tunery_trainer.stored_texts import text_columns
+from tunery_trainer.tasks import Encoder, Text
 
-CACHE_FORMAT = 1  # raised when what a cache file holds changes
+CACHE_FORMAT = 2  # raised when what a cache file holds changes
 TOKENISE_ROWS = 1000  # of one call; keeps progress moving and memory small
 
 
@@ -34,23 +35,46 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
+class Layout(NamedTuple):
+    """How many special tokens stand before the first text, after it, and at the end of a pair.
+
+    Of single texts, `middle` ends the row.
+    """
+
+    start: int
+    middle: int
+    end: int
+    pairs: bool
+
+    @property
+    def special(self) -> int:
+        """How many there are in a row."""
+        return self.start + self.middle + self.end
+
+
 class TokenRows:
     """One split as tokens, read from the memory-mapped cache as batches ask for them."""
 
-    def __init__(self, rows: Any, suffix: int) -> None:
+    def __init__(self, rows: Any, layout: Layout) -> None:
         self._rows = rows
-        self._suffix = suffix  # special tokens that end a text, such as [SEP]
+        self._layout = layout
         self.lengths: NDArray[np.int32] = rows.data.column("length").to_numpy()
         self.labels: NDArray[np.int64] = rows.data.column("label").to_numpy().astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def pairs(self) -> bool:
+        """Whether each row is two texts."""
+        return self._layout.pairs
+
     def ids(self, indices: Sequence[int] | NDArray[np.int64], max_length: int) -> list[list[int]]:
         """Return the tokens of rows, cut as the tokenizer would have cut them."""
+        rows = self._rows[indices]
         return [
-            ids if len(ids) <= max_length else ids[: max_length - self._suffix] + self._ending(ids)
-            for ids in self._rows[indices]["input_ids"]
+            ids if len(ids) <= max_length else _cut(ids, first, self._layout, max_length)
+            for ids, first in zip(rows["input_ids"], rows["first"], strict=True)
         ]
 
     def batch(
@@ -73,7 +97,7 @@ class TokenRows:
     def of(self, indices: NDArray[np.int64]) -> "TokenRows":
         """Return some of the rows, in the order of their numbers; they are few."""
         rows = datasets.Dataset.from_dict(self._rows[indices], _features())
-        return TokenRows(rows, self._suffix)
+        return TokenRows(rows, self._layout)
 
     def share_of(self, token: int) -> float:
         """Return the share of one token among all, 0..1."""
@@ -83,10 +107,7 @@ class TokenRows:
 
     def joined(self, other: "TokenRows") -> "TokenRows":
         """Return these rows, then those of another."""
-        return TokenRows(datasets.concatenate_datasets([self._rows, other._rows]), self._suffix)
-
-    def _ending(self, ids: list[int]) -> list[int]:
-        return ids[len(ids) - self._suffix :]
+        return TokenRows(datasets.concatenate_datasets([self._rows, other._rows]), self._layout)
 
 
 class TokenCache:
@@ -105,11 +126,12 @@ class TokenCache:
         positions: int,
         dataset_fingerprint: str,
         labels: Sequence[str],
+        pairs: bool = False,
     ) -> None:
         self._directory = directory
         self._encoder = encoder
         self._labels = {label: i for i, label in enumerate(labels)}
-        self._suffix = _suffix(encoder)
+        self._layout = _layout(encoder, pairs)
         facts = (CACHE_FORMAT, dataset_fingerprint, sha256_of(tokenizer_file), positions, *labels)
         self._key = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()[:32]
 
@@ -124,29 +146,35 @@ class TokenCache:
         path = self._directory / f"{self._key}-{split}.arrow"
         if not path.is_file():
             self._tokenise(parquet, path, on_progress)
-        return TokenRows(datasets.Dataset.from_file(str(path)), self._suffix)
+        return TokenRows(datasets.Dataset.from_file(str(path)), self._layout)
 
-    def texts(self, texts: Sequence[str], labels: Sequence[int]) -> TokenRows:
+    def texts(self, texts: Sequence[Text], labels: Sequence[int]) -> TokenRows:
         """Return texts of given labels, by number, as rows; they are few, and not kept."""
-        ids = self._encoder(texts).ids
-        columns = {"input_ids": ids, "length": list(map(len, ids)), "label": list(labels)}
-        return TokenRows(datasets.Dataset.from_dict(columns, _features()), self._suffix)
+        columns = {**self._tokens(texts), "label": list(labels)}
+        return TokenRows(datasets.Dataset.from_dict(columns, _features()), self._layout)
+
+    def _tokens(self, texts: Sequence[Text]) -> dict[str, Any]:
+        encoded = self._encoder(texts)
+        lengths = list(map(len, encoded.ids))
+        first = encoded.first or [length - self._layout.special for length in lengths]
+        return {"input_ids": encoded.ids, "length": lengths, "first": first}
 
     def _tokenise(self, parquet: Path, path: Path, on_progress: Callable[[], None]) -> None:
+        names = text_columns(parquet)
+
         def tokens(rows: dict[str, list[str]]) -> dict[str, Any]:
             on_progress()
             unknown = set(rows["label"]) - self._labels.keys()
             if unknown:
                 raise Failure("label-mismatch", f"the dataset does not name {min(unknown)!r}")
-            ids = self._encoder(rows["text"]).ids
+            texts = zip(*(rows[name] for name in names), strict=True)
             return {
-                "input_ids": ids,
-                "length": [len(row) for row in ids],
+                **self._tokens([text if len(text) == 2 else text[0] for text in texts]),
                 "label": [self._labels[label] for label in rows["label"]],
             }
 
         self._directory.mkdir(parents=True, exist_ok=True)
-        table = pq.read_table(parquet, columns=["text", "label"])
+        table = pq.read_table(parquet, columns=[*names, "label"])
         rows = datasets.Dataset(datasets.table.InMemoryTable(table))
         # `map` writes beside the target and renames: two runs at once leave one whole file. The
         # fingerprint is given, since it would else pickle the function to hash it.
@@ -154,7 +182,7 @@ class TokenCache:
             tokens,
             batched=True,
             batch_size=TOKENISE_ROWS,
-            remove_columns=["text", "label"],
+            remove_columns=[*names, "label"],
             features=_features(),
             cache_file_name=str(path),
             new_fingerprint=path.stem,
@@ -171,15 +199,48 @@ def _features() -> Any:
         {
             "input_ids": datasets.Sequence(datasets.Value("int32")),
             "length": datasets.Value("int32"),
+            "first": datasets.Value("int32"),
             "label": datasets.Value("int32"),
         }
     )
 
 
-def _suffix(encoder: Encoder) -> int:
-    """Return how many special tokens end a text: those of the empty one, less the leading ones."""
+def _layout(encoder: Encoder, pairs: bool) -> Layout:
+    """Return where special tokens stand, told from texts that are empty and texts that are not."""
     empty, text = encoder(["", "a"]).ids
-    leading = 0
-    while leading < len(empty) and empty[leading] == text[leading]:
-        leading += 1
-    return len(empty) - leading
+    start = _alike(empty, text)
+    if not pairs:
+        return Layout(start, len(empty) - start, 0, pairs=False)
+    none, second = encoder([("", ""), ("", "a")]).ids
+    before = _alike(none, second)
+    return Layout(start, before - start, len(none) - before, pairs=True)
+
+
+def _alike(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return with how many equal tokens two rows begin."""
+    count = 0
+    while count < min(len(first), len(second)) and first[count] == second[count]:
+        count += 1
+    return count
+
+
+def _cut(ids: list[int], first: int, layout: Layout, max_length: int) -> list[int]:
+    """Return a row cut to `max_length`, of whose tokens `first` are the first text's.
+
+    Of a pair the longer text is cut first. Source: truncate_encodings of tokenizers,
+    TruncationStrategy::LongestFirst.
+    """
+    room = max_length - layout.special
+    begin = layout.start + first + layout.middle
+    if not layout.pairs:
+        return ids[: layout.start + room] + ids[begin - layout.middle :]
+    second = len(ids) - begin - layout.end
+    shorter, longer = sorted((first, second))
+    if shorter > room // 2:
+        shorter, longer = room // 2, room - room // 2
+    else:
+        longer = room - shorter
+    kept, kept_second = (shorter, longer) if first <= second else (longer, shorter)
+    middle = ids[begin - layout.middle : begin]
+    end = ids[len(ids) - layout.end :]
+    return ids[: layout.start + kept] + middle + ids[begin : begin + kept_second] + end

@@ -1,8 +1,9 @@
 """What changed between two datasets, row by row.
 
-Knows rows only as text, label and split; the reader opens the files. Both datasets are read twice.
-The first reading cancels out the rows that both have, by their hashes; the second keeps the others,
-which between two versions are few. So memory grows with the number of rows, not with their texts.
+Knows rows only as text (a pair has a NUL between its two), label and split; the reader opens the
+files. Both datasets are read twice. The first reading cancels out the rows that both have, by their
+hashes; the second keeps the others, which between two versions are few. So memory grows with the
+number of rows, not with their texts.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from tunery.types import DatasetDiff, LabelShift, RowChange, RowChanges, Split
 
 MAX_EXAMPLES = 20  # of each kind
 MAX_TEXT = 200  # characters of an example
+_PARTING = "\0"  # of the texts of a pair; no cell holds it
 
 
 class Place(NamedTuple):
@@ -79,7 +81,7 @@ class _Change:
     __slots__ = ("after", "before", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text[:MAX_TEXT]
+        self.text = _PARTING.join(part[:MAX_TEXT] for part in text.split(_PARTING))
         self.before: list[Place] = []
         self.after: list[Place] = []
 
@@ -110,9 +112,11 @@ class _Tally:
     def add(self, text: str, changes: Sequence[tuple[Place | None, Place | None]]) -> None:
         """Count rows of a text, each as where it stood and where it stands."""
         self._rows += len(changes)
+        first, _, second = text.partition(_PARTING)
         for before, after in changes[: MAX_EXAMPLES - len(self._examples)]:
             change = RowChange(
-                text=text,
+                text=first,
+                text_pair=second or None,
                 label_before=before.label if before else None,
                 label_after=after.label if after else None,
                 split_before=before.split if before else None,

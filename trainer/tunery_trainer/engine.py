@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tunery.types import TextInput, TextPair
 from tunery_trainer.batching import Batches, Request, Row
 from tunery_trainer.computing import compute_batches
 from tunery_trainer.failure import Refusal
@@ -27,7 +28,7 @@ from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
 from tunery_trainer.protocol.specs import EngineRun
 from tunery_trainer.socket_server import Connection, following, serve
-from tunery_trainer.tasks import Encoded
+from tunery_trainer.tasks import Encoded, Text
 
 DRAIN_SECONDS = 10.0
 _INLINE_CHARACTERS = 4_000  # about a millisecond of tokenising
@@ -166,7 +167,7 @@ class Engine:
             raise Refusal("empty-batch", "there are no inputs")
         if not 1 <= message.top_k <= len(labels):
             raise Refusal("out-of-range", f"top_k is {message.top_k}, of {len(labels)} labels")
-        encoded = await self._encode(message.inputs, version)
+        encoded = await self._encode(_texts_of(message.inputs, version.facts.pairs), version)
         if not message.truncate and any(encoded.truncated):
             row = encoded.truncated.index(True)
             most = version.facts.max_length
@@ -179,8 +180,8 @@ class Engine:
             held_tokens=self._batches.held_tokens,
         )
 
-    async def _encode(self, texts: Sequence[str], version: ServedVersion) -> Encoded:
-        characters = sum(map(len, texts))
+    async def _encode(self, texts: Sequence[Text], version: ServedVersion) -> Encoded:
+        characters = sum(map(_characters, texts))
         if characters <= _INLINE_CHARACTERS:
             return version.encoder(texts)
         waiting = self._long_characters
@@ -292,3 +293,20 @@ class Engine:
     def _in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the engine has ended
             self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+def _texts_of(inputs: Sequence[TextInput], pairs: bool) -> list[Text]:
+    """Return the inputs as the tokenizer takes them.
+
+    Raises:
+        Refusal: pair-mismatch, one is a pair where the model reads single texts, or the reverse.
+    """
+    for i, each in enumerate(inputs):
+        if isinstance(each, TextPair) != pairs:
+            kinds = ("a single text", "pairs") if pairs else ("a pair", "single texts")
+            raise Refusal("pair-mismatch", f"inputs[{i}] is {kinds[0]}; the model reads {kinds[1]}")
+    return [(each.text, each.text_pair) if isinstance(each, TextPair) else each for each in inputs]
+
+
+def _characters(text: Text) -> int:
+    return len(text) if isinstance(text, str) else sum(map(len, text))

@@ -33,16 +33,19 @@ class Lengths:
     def __init__(self, path: Path, encoder: Encoder, labels: Sequence[str]) -> None:
         from pyarrow import parquet  # 60 MB: only once somebody looks into a dataset
 
+        from tunery_trainer.stored_texts import text_columns, texts_of
+
         file = parquet.ParquetFile(path)
         self.rows = file.metadata.num_rows
         self.class_counts = np.zeros(len(labels), dtype=np.int64)
         numbers = {label: i for i, label in enumerate(labels)}
         stride = max(1, self.rows // MEASURED_ROWS)
         self.ids: list[list[int]] = []
-        for batch in file.iter_batches(_BATCH_ROWS, columns=["text", "label"]):
+        names = text_columns(path)
+        for batch in file.iter_batches(_BATCH_ROWS, columns=[*names, "label"]):
             for found in batch.column("label").value_counts().to_pylist():
                 self.class_counts[numbers[found["values"]]] += found["counts"]
-            self.ids += encoder(batch.column("text")[::stride].to_pylist()).ids
+            self.ids += encoder(texts_of([batch.column(name)[::stride] for name in names])).ids
 
     @property
     def tokens(self) -> NDArray[np.int32]:
@@ -114,6 +117,8 @@ def forecast(message: ForecastFinetune, base_dir: Path) -> Forecasted:
 def _circumstances(
     message: ForecastFinetune, base: BaseFacts, train: Lengths, validation: Lengths
 ) -> Circumstances:
+    from tunery_trainer.stored_texts import has_pairs
+
     on_cpu = message.device == "cpu"
     return Circumstances(
         lengths=train.tokens,
@@ -123,6 +128,7 @@ def _circumstances(
         validation_carved=message.validation_carved,
         has_mask=base.mask_id is not None,
         labels_are_words=names_of(message.labels) is not None,
+        pairs=has_pairs(Path(message.train)),
         hidden_size=base.hidden_size,
         layers=base.layers,
         dropout=base.dropout,

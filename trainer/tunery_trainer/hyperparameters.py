@@ -94,6 +94,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     validation_carved: bool  # by tunery, out of the rows that were meant for training
     has_mask: bool  # a token that can hide another
     labels_are_words: bool  # so that they can stand as texts
+    pairs: bool = False  # of texts, beside which a label can't stand
     hidden_size: int
     layers: int
     dropout: float
@@ -134,7 +135,8 @@ def resolve(
         if name not in resolved or resolved[name].value == "auto":
             resolved[name] = Resolved(value=value, source=f"auto:{rule}")
 
-    unfit = set() if found.labels_are_words else {"label_names"}
+    names_teach = found.labels_are_words and not found.pairs
+    unfit = set() if names_teach else {"label_names"}
     if _wants_validation(asked, default):
         unfit.add("train_on_validation")
     for name, choice in RECIPES[chosen].choices.items():
@@ -169,8 +171,9 @@ def resolve(
             "max-length-exceeds-model",
             f"max_length is {max_length:g}, the base model has {found.positions} positions",
         )
-    if asked.label_names is True and not found.labels_are_words:
-        resolved["label_names"] = Resolved(value=False, source="auto:labels-are-no-words")
+    if asked.label_names is True and not names_teach:
+        why = "texts-are-pairs" if found.pairs else "labels-are-no-words"
+        resolved["label_names"] = Resolved(value=False, source=f"auto:{why}")
     if asked.rdrop == "auto" and not _number(resolved, "dropout"):
         resolved["rdrop"] = Resolved(value=0.0, source="auto:no-dropout")
     if not found.has_mask:

@@ -100,7 +100,12 @@ class Learner:
         _seed(seed)
         settings = prepared.settings
         classifier = new_classifier(
-            Path(spec.base_model_dir), prepared.base, prepared.task, spec.labels, settings.dropout
+            Path(spec.base_model_dir),
+            prepared.base,
+            prepared.task,
+            spec.labels,
+            settings.dropout,
+            pairs=rows.pairs,
         )
         reinit_top_layers(classifier, settings.reinit_top_layers)
         if settings.peft is not None:

@@ -39,10 +39,12 @@ class Classifier(nn.Module):
     point on BANKING77 (RECIPES.md 4.7).
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, head: nn.Module, separator: int | None = None) -> None:
+        """`separator` is the token that parts a pair, where the encoder tells its texts apart."""
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.separator = separator
         # As long as a state of unit variance, so that a head learns at the usual rates; a power of
         # two, so that the saved weights of the head, which see length one, take it up exactly.
         self.length = 2.0 ** math.floor(math.log2(linear_of(head).in_features) / 2 + 0.5)
@@ -61,8 +63,13 @@ class Classifier(nn.Module):
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the mean state of each text's tokens at one length (batch, hidden) float32."""
+        kinds = {}
+        if self.separator is not None:
+            # Told from the tokens, so that training, torch and the export can't differ in them.
+            parts = (input_ids == self.separator).to(torch.int64)
+            kinds["token_type_ids"] = (parts.cumsum(1) - parts > 0).to(torch.int64)  # (B, T)
         states = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask
+            input_ids=input_ids, attention_mask=attention_mask, **kinds
         ).last_hidden_state.float()  # (B, T, H)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
@@ -70,7 +77,13 @@ class Classifier(nn.Module):
 
 
 def new_classifier(
-    base_dir: Path, facts: BaseFacts, task: Task, labels: Sequence[str], dropout: float
+    base_dir: Path,
+    facts: BaseFacts,
+    task: Task,
+    labels: Sequence[str],
+    dropout: float,
+    *,
+    pairs: bool = False,
 ) -> Classifier:
     """Return a base model with a new head, in training precision fp32."""
     config: Any = AutoConfig.from_pretrained(base_dir, local_files_only=True)
@@ -80,7 +93,9 @@ def new_classifier(
         for name in _fields(config, ATTENTION_DROPOUT_FIELDS):
             setattr(config, name, dropout)
     encoder = _load_encoder(base_dir, config)
-    return _own_memory(Classifier(encoder, task.head(facts.hidden_size, labels, dropout)))
+    head = task.head(facts.hidden_size, labels, dropout)
+    separator = _separator(base_dir, config) if pairs else None
+    return _own_memory(Classifier(encoder, head, separator))
 
 
 def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
@@ -88,7 +103,8 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
     facts = read_facts(model_dir)
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True)
     head = task_named(facts.task).head(config.hidden_size, facts.labels, dropout)
-    classifier = Classifier(_load_encoder(model_dir, config), head)
+    separator = _separator(model_dir, config) if facts.pairs else None
+    classifier = Classifier(_load_encoder(model_dir, config), head, separator)
     weights = load_file(model_dir / DENSE / "model.safetensors")
     linear_of(head).load_state_dict(
         {"weight": weights["linear.weight"] / classifier.length, "bias": weights["linear.bias"]}
@@ -179,6 +195,14 @@ def _load_encoder(directory: Path, config: Any) -> nn.Module:
     except TypeError:  # not every architecture has a pooler to leave out
         encoder = AutoModel.from_pretrained(directory, **options)
     return encoder
+
+
+def _separator(model_dir: Path, config: Any) -> int | None:
+    """Return the token before the second text of a pair; null where both have the same type."""
+    encoding = Tokenizer.from_file(str(model_dir / "tokenizer.json")).encode("a", "a")
+    if int(getattr(config, "type_vocab_size", 0) or 0) < 2 or 1 not in encoding.type_ids:
+        return None
+    return int(encoding.ids[encoding.type_ids.index(1) - 1])
 
 
 def _own_memory(classifier: Classifier) -> Classifier:

@@ -30,12 +30,13 @@ class ModelFacts(msgspec.Struct, kw_only=True, frozen=True):
     labels: list[str]  # in the order of the outputs
     max_length: int  # tokens, special ones included
     base_model: str
+    pairs: bool = False  # whether it reads pairs of texts, or single ones
 
 
 class Canary(msgspec.Struct, kw_only=True, frozen=True):
     """Golden answers: `logits[i]` is what torch computed in fp32 for `texts[i]`."""
 
-    texts: list[str]
+    texts: list[str | tuple[str, str]]
     logits: list[list[float]]
 
 

@@ -19,6 +19,7 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
 from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.stored_texts import has_pairs
 from tunery_trainer.tasks import Task, task_named
 
 DRY_STEPS = 20
@@ -87,6 +88,7 @@ def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
         positions=base.positions,
         dataset_fingerprint=spec.dataset_fingerprint,
         labels=spec.labels,
+        pairs=has_pairs(Path(spec.train)),
     )
 
 
@@ -103,6 +105,7 @@ def _resolve(
             class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
             has_mask=base.mask_id is not None,
             labels_are_words=names_of(spec.labels) is not None,
+            pairs=train.pairs,
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,

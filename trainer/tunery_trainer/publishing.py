@@ -25,7 +25,8 @@ from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, Finetuned,
 from tunery_trainer.protocol.leash import supervised
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.state import TrainingState
-from tunery_trainer.tasks import task_named
+from tunery_trainer.stored_texts import has_pairs, text_columns, texts_of
+from tunery_trainer.tasks import Text, task_named
 
 CANARY_ROWS = 8
 PARITY_ROWS = 256
@@ -48,7 +49,8 @@ class Publisher:
         self._settings = settings
         self._base_dir = Path(spec.base_model_dir)
         self._work_dir = Path(spec.work_dir)
-        self._canary_texts: list[str] | None = None
+        self._pairs = has_pairs(Path(spec.train))
+        self._canary_texts: list[Text] | None = None
         self._facts: Facts = {
             "job": spec.job,
             "attempt": spec.attempt,
@@ -157,6 +159,7 @@ class Publisher:
             labels=self._spec.labels,
             max_length=self._settings.max_length,
             base_model=self._spec.base_model,
+            pairs=self._pairs,
         )
 
     def _canary(self, classifier: Classifier) -> Canary:
@@ -178,8 +181,8 @@ class Publisher:
         return Canary(texts=self._canary_texts, logits=logits.cpu().tolist())
 
 
-def _first_texts(parquet: str) -> list[str]:
-    for rows in pq.ParquetFile(parquet).iter_batches(batch_size=CANARY_ROWS, columns=["text"]):
-        texts: list[str] = rows.column("text").to_pylist()
-        return texts
+def _first_texts(parquet: str) -> list[Text]:
+    names = text_columns(Path(parquet))
+    for rows in pq.ParquetFile(parquet).iter_batches(batch_size=CANARY_ROWS, columns=names):
+        return texts_of([rows.column(name) for name in names])
     return []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
 
-from tunery.types import SPLITS, Preview, PreviewRow, Row
+from tunery.types import SPLITS, Preview, PreviewRow, Row, TextInput, TextPair
 from tunery_trainer.dataset_diff import Place, compare
 from tunery_trainer.failure import Refusal
 from tunery_trainer.forecast import forecast
@@ -82,7 +82,8 @@ class Reader:
         encodings = cutter.cut(message.texts, message.max_length)
         rows = [
             PreviewRow(
-                text=text,
+                text=text.text if isinstance(text, TextPair) else text,
+                text_pair=text.text_pair if isinstance(text, TextPair) else None,
                 label=label,
                 label_id=label_id,
                 tokens=encoding.tokens,
@@ -168,15 +169,16 @@ def read_rows(path: Path, offset: int, limit: int) -> list[Row]:
 
 
 def places(directory: Path) -> Iterator[tuple[str, Place]]:
-    """Yield each row of a dataset as its text, its label and its split."""
+    """Yield each row of a dataset as its text, its label and its split; a NUL parts a pair."""
     from pyarrow import parquet
 
     for split in SPLITS:
         file = parquet.ParquetFile(directory / f"{split}.parquet")
-        for batch in file.iter_batches(_BATCH_ROWS, columns=["text", "label"]):
-            texts, labels = batch.column("text").to_pylist(), batch.column("label").to_pylist()
-            for text, label in zip(texts, labels, strict=True):
-                yield text, Place(label, split)
+        pairs = "text_pair" in file.schema_arrow.names
+        names = ["text", *(["text_pair"] if pairs else []), "label"]
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            for *texts, label in zip(*(column.to_pylist() for column in batch), strict=True):
+                yield "\0".join(texts), Place(label, split)
 
 
 class _Cutter:
@@ -190,9 +192,11 @@ class _Cutter:
     def unknown_in(self, encoding: Encoding) -> int:
         return 0 if self._unknown_id is None else encoding.ids.count(self._unknown_id)
 
-    def cut(self, texts: Sequence[str], max_length: int) -> list[Encoding]:
+    def cut(self, texts: Sequence[TextInput], max_length: int) -> list[Encoding]:
         self._tokenizer.enable_truncation(max_length)
-        return self._tokenizer.encode_batch(list(texts))
+        return self._tokenizer.encode_batch(
+            [(each.text, each.text_pair) if isinstance(each, TextPair) else each for each in texts]
+        )
 
 
 async def _serve(

@@ -119,6 +119,7 @@ def file_options(function: F) -> F:
         click.option("--validation", type=path, help="The validation rows."),
         click.option("--test", type=path, help="The test rows."),
         click.option("--text", "text_column", help="The column of the texts; guessed."),
+        click.option("--text-pair", "pair_column", help="The column of a second text each."),
         click.option("--label", "label_column", help="The column of the labels; guessed."),
         policy_options,
     ]

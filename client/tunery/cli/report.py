@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tunery._language import Translate
 from tunery.cli.tables import bar, facts, table
-from tunery.types import Finding, LengthReport, Report, RowGroup
+from tunery.types import ColumnsUsed, Finding, LengthReport, Report, RowGroup
 
 SHOWN_FINDINGS = 10
 SHOWN_EXAMPLES = 3
@@ -27,6 +27,12 @@ _FLAGS = {  # of the command line, for what the hints call by its name in the AP
 def report_page(report: Report, title: str, translate: Translate) -> RenderableType:
     """Return the whole page."""
     return Group(*_parts(report, title, translate))
+
+
+def columns_told(columns: ColumnsUsed) -> str:
+    """Return which columns became which, such as `premise + hypothesis → label`."""
+    pair = "" if columns.text_pair is None else f" + {columns.text_pair}"
+    return f"{columns.text}{pair} → {columns.label}"
 
 
 def _parts(report: Report, title: str, translate: Translate) -> Iterator[RenderableType]:
@@ -58,7 +64,7 @@ def _read(report: Report, translate: Translate) -> Iterator[tuple[str, str | Non
                             accepted=f"{report.accepted:,}")  # fmt: skip
     if report.columns is not None:
         guessed = translate(" (guessed)") if report.columns.inferred else ""
-        yield "columns", f"{report.columns.text} → {report.columns.label}{guessed}"
+        yield "columns", columns_told(report.columns) + guessed
     if report.dialect is not None:
         delimiter = report.dialect.delimiter
         named = {",": "", "\t": "tab", None: ""}.get(delimiter, str(delimiter))
@@ -164,7 +170,7 @@ def _examples(report: Report, translate: Translate) -> Iterator[RenderableType]:
 
 
 def _group(group: RowGroup) -> tuple[str, str, str]:
-    text = " ".join(group.text.split())
+    text = " ".join(f"{group.text} {group.text_pair or ''}".split())
     shown = text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
     return shown, ", ".join(group.labels), ", ".join(map(str, group.lines[:6]))
 

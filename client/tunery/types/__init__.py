@@ -114,6 +114,8 @@ from tunery.types.predictions import (
     Prediction,
     PredictRequest,
     PredictResponse,
+    TextInput,
+    TextPair,
 )
 from tunery.types.problems import (
     PROBLEMS,
@@ -269,6 +271,8 @@ __all__ = [
     "StepSchedule",
     "StoppingMetric",
     "Task",
+    "TextInput",
+    "TextPair",
     "Then",
     "Transform",
     "TransformOp",

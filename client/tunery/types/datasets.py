@@ -25,10 +25,13 @@ ColumnName = Annotated[str, about("A column of the file, exactly as it is writte
 
 
 class Columns(Request, kw_only=True, frozen=True):
-    """Which column holds what."""
+    """Which column holds what; with `text_pair` each row is two texts that are read together."""
 
     text: ColumnName
     label: ColumnName
+    text_pair: Annotated[
+        ColumnName | None, about("The second text of each row.", None, "hypothesis")
+    ] = None
 
 
 class SplitFiles(Request, kw_only=True, frozen=True):
@@ -174,6 +177,9 @@ class ColumnsUsed(Answer, kw_only=True, frozen=True):
     text: ColumnName
     label: ColumnName
     inferred: Annotated[bool, about("Whether tunery guessed them.", False)]
+    text_pair: Annotated[
+        ColumnName | None, about("The second text of each row.", None, "hypothesis")
+    ] = None
 
 
 class Dataset(Answer, kw_only=True, frozen=True):

@@ -8,13 +8,26 @@ MAX_INPUTS = 256
 MAX_TEXT_CHARACTERS = 100_000
 
 
+class TextPair(Request, kw_only=True, frozen=True):
+    """Two texts that are read together, for a model that was trained on pairs."""
+
+    text: Annotated[str, about("The first text.", "Is a refund possible?")]
+    text_pair: Annotated[str, about("The second text.", "You have 14 days.")]
+
+
+TextInput = str | TextPair
+
+
 class PredictRequest(Request, kw_only=True, frozen=True):
-    """Asks a deployment about up to 256 texts."""
+    """Asks a deployment about up to 256 texts, or pairs of them."""
 
     model: Annotated[
         str, about("A deployment, or a version that is deployed.", "intent", max_length=256)
     ]
-    inputs: Annotated[list[str], about("The texts.", ["I lost my card"])]
+    inputs: Annotated[
+        list[TextInput],
+        about("The texts; pairs for a model that was trained on pairs.", ["I lost my card"]),
+    ]
     top_k: Annotated[int, about("Labels of each answer.", 3, ge=1, le=10_000)] = 1
     truncate: Annotated[bool, about("Cut texts that are too long; false refuses them.", True)] = (
         True

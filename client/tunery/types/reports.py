@@ -71,6 +71,9 @@ class RowGroup(Answer, kw_only=True, frozen=True):
     text: Annotated[str, about("The text, at most 200 characters.", "where is my card?")]
     lines: Annotated[list[Count], about("1-based lines, at most 20.", [12, 40])]
     labels: Annotated[list[str], about("Their labels, sorted.", ["card_arrival"])]
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair, at most 200 characters.")
+    ] = None
 
 
 class DuplicateReport(Answer, kw_only=True, frozen=True):

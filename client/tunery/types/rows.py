@@ -12,6 +12,7 @@ class Row(Answer, kw_only=True, frozen=True):
     line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
     text: Annotated[str, about("The text.", "I lost my card")]
     label: Annotated[str, about("The label.", "lost_or_stolen_card")]
+    text_pair: Annotated[str | None, about("The second text, of a pair.")] = None
 
 
 class RowPage(Answer, kw_only=True, frozen=True):
@@ -31,6 +32,7 @@ class PreviewRow(Answer, kw_only=True, frozen=True):
     tokens: Annotated[list[str], about("As the tokenizer cuts it.", ["[CLS]", "i", "lost"])]
     truncated: Annotated[bool, about("Whether tokens were cut off at the end.", False)]
     unknown: Annotated[int, about("Tokens that the vocabulary lacks.", 0, ge=0, le=MAX_INT)]
+    text_pair: Annotated[str | None, about("The second text, of a pair.")] = None
 
 
 class Preview(Answer, kw_only=True, frozen=True):
@@ -50,6 +52,9 @@ class RowChange(Answer, kw_only=True, frozen=True):
     label_after: Annotated[str | None, about("In the later one.", "lost_or_stolen_card")]
     split_before: Annotated[Split | None, about("In the earlier one.", "train")]
     split_after: Annotated[Split | None, about("In the later one.", "train")]
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair, at most 200 characters.")
+    ] = None
 
 
 class RowChanges(Answer, kw_only=True, frozen=True):

@@ -1,6 +1,7 @@
 """Datasets: what is registered here is ingested by a job."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from typing import Any, BinaryIO, Literal
 
@@ -217,10 +218,14 @@ def _check_split(spec: DatasetSpec) -> None:
 
 
 def _check_columns(columns: Columns | None) -> None:
-    if columns is not None and columns.text == columns.label:
-        message = f"text and label are both {quote(columns.text)}; name two columns"
-        error = FieldError(code="schema-violation", message=message, pointer="/columns")
-        raise Refusal("schema-violation", message, errors=[error])
+    if columns is None:
+        return
+    named = {"text": columns.text, "label": columns.label, "text_pair": columns.text_pair}
+    for one, other in itertools.combinations(named, 2):
+        if named[one] == named[other]:
+            message = f"{one} and {other} are both {quote(named[one] or '')}; name two columns"
+            error = FieldError(code="schema-violation", message=message, pointer="/columns")
+            raise Refusal("schema-violation", message, errors=[error])
 
 
 def _check_encoding(encoding: str) -> None:

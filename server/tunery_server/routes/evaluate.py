@@ -38,6 +38,7 @@ async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]
         if dataset.status != "ready":
             raise Refusal("dataset-not-ready", f"{data.dataset} is {dataset.status}")
         await _check_held_out(connection, request.project, data)
+        await _check_pairs(connection, request.project, data, dataset)
         await _check_labels(connection, request.project, data, dataset)
         await check_queue(connection, request.project)
         job = await jobs.add(
@@ -105,6 +106,23 @@ async def _training_job(
         checkpoint = await checkpoints.row_of(connection, project, spec.checkpoint or "")
         job = None if checkpoint is None else checkpoint.job
     return None if job is None else await jobs.get(connection, project, job)
+
+
+async def _check_pairs(
+    connection: AsyncConnection, project: str, spec: EvaluateSpec, dataset: Row[Any]
+) -> None:
+    """Refuse pairs for a model of single texts, and the reverse; the job judges what is gone."""
+    trained = await _training_job(connection, project, spec)
+    if trained is None:
+        return
+    own = await datasets.get(connection, project, str(trained.spec.get("dataset")))
+    if own is None or own.columns is None:
+        return
+    reads, holds = own.columns.text_pair is not None, dataset.columns.text_pair is not None
+    if reads != holds:
+        kinds = ("pairs", "single texts") if reads else ("single texts", "pairs")
+        message = "the model reads {}, the rows are {}".format(*kinds)
+        raise Refusal("pair-mismatch", message)
 
 
 async def _check_labels(

@@ -11,6 +11,8 @@ from tunery.types import (
     FieldError,
     PredictRequest,
     PredictResponse,
+    TextInput,
+    TextPair,
 )
 from tunery_server.answers import answer
 from tunery_server.engines import ClientGone
@@ -48,7 +50,7 @@ async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[
     )
 
 
-def check_inputs(inputs: list[str]) -> None:
+def check_inputs(inputs: list[TextInput]) -> None:
     """Refuse what no engine needs to see.
 
     Raises:
@@ -58,11 +60,19 @@ def check_inputs(inputs: list[str]) -> None:
         raise _refusal("empty-batch", "/inputs", "there are no inputs")
     if len(inputs) > MAX_INPUTS:
         raise _refusal("batch-too-large", "/inputs", f"{len(inputs)} inputs")
-    for i, text in enumerate(inputs):
-        if len(text) > MAX_TEXT_CHARACTERS:
-            raise _refusal("text-too-large", f"/inputs/{i}", f"{len(text)} characters")
-        if not text or text.isspace():
-            raise _refusal("empty-text", f"/inputs/{i}", "the text is empty")
+    for i, each in enumerate(inputs):
+        if isinstance(each, TextPair):
+            _check_text(each.text, f"/inputs/{i}/text")
+            _check_text(each.text_pair, f"/inputs/{i}/text_pair")
+        else:
+            _check_text(each, f"/inputs/{i}")
+
+
+def _check_text(text: str, pointer: str) -> None:
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise _refusal("text-too-large", pointer, f"{len(text)} characters")
+    if not text or text.isspace():
+        raise _refusal("empty-text", pointer, "the text is empty")
 
 
 def _refusal(code: str, pointer: str, message: str) -> Refusal:

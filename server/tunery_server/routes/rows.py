@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery, Parameter, QueryParameter
 from sqlalchemy import Row as DatabaseRow
 
-from tunery.types import DatasetDiff, Preview, RowPage, Split
+from tunery.types import DatasetDiff, Preview, RowPage, Split, TextPair
 from tunery_server.answers import answer
 from tunery_server.pagination import After, Limit
 from tunery_server.problems import Refusal, quote
@@ -67,7 +67,12 @@ async def preview(
         return PreviewTexts(
             id=number,
             base_model=base_model,
-            texts=[found.text for found in read.rows],
+            texts=[
+                found.text
+                if found.text_pair is None
+                else TextPair(text=found.text, text_pair=found.text_pair)
+                for found in read.rows
+            ],
             labels=[found.label for found in read.rows],
             label_ids=[row.labels.index(found.label) for found in read.rows],
             max_length=min(max_length, models.max_positions(base_model) or max_length),

@@ -52,7 +52,7 @@ class SpecWriter:
                 SourceFile(path=str(parent_dir / f"{part}.parquet"), media_type=PARQUET, split=part)
                 for part in SPLITS
             ]
-            columns = Columns(text="text", label="label")
+            columns = Columns(text="text", label="label")  # and text_pair, where it is there
             split = replace(split, group_by=None, time_column=None, column=None)
         tokenizer = await asyncio.to_thread(self._tokenizer)
         return IngestRun(

@@ -20,7 +20,8 @@ from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
-from tunery_trainer.tasks import task_named
+from tunery_trainer.stored_texts import text_columns, texts_of
+from tunery_trainer.tasks import Text, task_named
 
 CHUNK_ROWS = 256  # of one call: of like length, and short enough to show progress between
 
@@ -31,7 +32,8 @@ def run(
     """Evaluate as the spec says; ends with the event Evaluated, or with Interrupted.
 
     Raises:
-        Failure: a file of the model is corrupt, or the rows have labels that it does not know.
+        Failure: a file of the model is corrupt, or the rows are not what it reads: labels that it
+            does not know, pairs for single texts.
     """
     meter = ProgressMeter(emit)
     meter.enter("loading")
@@ -81,8 +83,12 @@ def run(
     )
 
 
-def _rows(parquet: Path, facts: ModelFacts) -> tuple[list[str], NDArray[np.int64]]:
-    table = pq.read_table(parquet, columns=["text", "label"])
+def _rows(parquet: Path, facts: ModelFacts) -> tuple[list[Text], NDArray[np.int64]]:
+    names = text_columns(parquet)
+    if facts.pairs != (len(names) == 2):
+        kinds = ("pairs", "single texts") if facts.pairs else ("single texts", "pairs")
+        raise Failure("pair-mismatch", "the model reads {}, the rows are {}".format(*kinds))
+    table = pq.read_table(parquet, columns=[*names, "label"])
     index = {label: i for i, label in enumerate(facts.labels)}
     labels: list[str] = table.column("label").to_pylist()
     unknown = sorted(set(labels) - index.keys())
@@ -92,7 +98,8 @@ def _rows(parquet: Path, facts: ModelFacts) -> tuple[list[str], NDArray[np.int64
             f"{len(unknown)} labels of the rows are not among the model's {len(index)}, "
             f"such as {unknown[0]!r}",
         )
-    return table.column("text").to_pylist(), np.array([index[label] for label in labels], np.int64)
+    texts = texts_of([table.column(name) for name in names])
+    return texts, np.array([index[label] for label in labels], np.int64)
 
 
 def _chunks(token_ids: list[list[int]]) -> Iterator[list[int]]:

@@ -27,6 +27,13 @@ _LABEL_NAMES = (
 )  # fmt: skip
 
 
+# Names of the two texts of a pair; they are taken for one only where both are there.
+_PAIR_NAMES = (
+    ("text", "text_pair"), ("sentence1", "sentence2"), ("question1", "question2"),
+    ("premise", "hypothesis"), ("text_a", "text_b"), ("text1", "text2"), ("句子1", "句子2"),
+)  # fmt: skip
+
+
 class Chosen(NamedTuple):
     """The names of all columns, those that are read, and whether the first line holds the names."""
 
@@ -62,7 +69,7 @@ def choose(
         return None
     numbered = [f"column_{i}" for i in range(1, len(names) + 1)]
     if wanted is not None:
-        asked = {wanted.text, wanted.label}
+        asked = set(names_of(wanted))
         header = not may_lack_header or bool(asked & set(names)) or not asked <= set(numbered)
         names = names if header else numbered
         used = _named(names, wanted, errors)
@@ -76,11 +83,19 @@ def choose(
     return Chosen(names, used, header)
 
 
+def names_of(columns: Columns | ColumnsUsed) -> list[str]:
+    """Return the names of the columns that are read."""
+    pair = [] if columns.text_pair is None else [columns.text_pair]
+    return [columns.text, columns.label, *pair]
+
+
 def _named(names: Sequence[str], wanted: Columns, errors: Findings) -> ColumnsUsed | None:
-    found = [_has(names, name, errors) for name in (wanted.text, wanted.label)]
+    found = [_has(names, name, errors) for name in names_of(wanted)]
     if not all(found):
         return None
-    return ColumnsUsed(text=wanted.text, label=wanted.label, inferred=False)
+    return ColumnsUsed(
+        text=wanted.text, label=wanted.label, text_pair=wanted.text_pair, inferred=False
+    )
 
 
 def _has(names: Sequence[str], name: str, errors: Findings) -> bool:
@@ -107,7 +122,8 @@ def _guessed(
         for i, name in enumerate(names)
         if name
     }
-    text, label = _by_name(names, _TEXT_NAMES), _by_name(names, _LABEL_NAMES)
+    text, pair = _pair_by_name(names)
+    text, label = text or _by_name(names, _TEXT_NAMES), _by_name(names, _LABEL_NAMES)
     by_content = text is None or label is None
     text = text or max(
         (name for name in values if name != label),
@@ -115,7 +131,7 @@ def _guessed(
         default=None,
     )
     label = label or min(
-        (name for name in values if name != text and _is_label(values[name])),
+        (name for name in values if name not in (text, pair) and _is_label(values[name])),
         key=lambda name: len(set(values[name])),
         default=None,
     )
@@ -129,7 +145,16 @@ def _guessed(
     header = not (may_lack_header and by_content and label in values[label])
     shown = names if header else [f"column_{i}" for i in range(1, len(names) + 1)]
     text, label = shown[names.index(text)], shown[names.index(label)]
-    return Chosen(shown, ColumnsUsed(text=text, label=label, inferred=True), header)
+    pair = None if pair is None else shown[names.index(pair)]
+    return Chosen(shown, ColumnsUsed(text=text, label=label, text_pair=pair, inferred=True), header)
+
+
+def _pair_by_name(names: Sequence[str]) -> tuple[str | None, str | None]:
+    for known in _PAIR_NAMES:
+        first, second = (_by_name(names, [name]) for name in known)
+        if first is not None and second is not None:
+            return first, second
+    return None, None
 
 
 def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:

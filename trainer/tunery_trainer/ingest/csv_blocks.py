@@ -48,6 +48,7 @@ class Layout(NamedTuple):
     text: int
     label: int
     aside: int = -1
+    text_pair: int = -1
 
 
 def blocks(file: BinaryIO) -> Iterator[Block]:
@@ -143,7 +144,7 @@ def _are_in_place(signs: npt.NDArray[np.uint8], quotes: Places, delimiter: str) 
 
 def _parse(data: bytes, layout: Layout, *, has_quotes: bool) -> pa.Table | None:
     names = [str(i) for i in range(layout.columns)]
-    places = dict.fromkeys((layout.text, layout.label, layout.aside))
+    places = dict.fromkeys((layout.text, layout.label, layout.aside, layout.text_pair))
     wanted = [str(i) for i in places if i >= 0]
     try:
         found = csv.read_csv(
@@ -165,13 +166,13 @@ def _parse(data: bytes, layout: Layout, *, has_quotes: bool) -> pa.Table | None:
     except pa.ArrowInvalid:
         return None  # a ragged row
     nothing = pa.nulls(found.num_rows, pa.string())
-    aside = nothing if layout.aside < 0 else found.column(str(layout.aside))
     columns = [
         pa.nulls(found.num_rows, pa.int64()),
         found.column(str(layout.text)),
         found.column(str(layout.label)),
-        aside,
+        nothing if layout.aside < 0 else found.column(str(layout.aside)),
         nothing,
+        nothing if layout.text_pair < 0 else found.column(str(layout.text_pair)),
     ]
     return pa.table(columns, schema=SCHEMA)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from tunery.types import Columns
-from tunery_trainer.ingest.columns import SAMPLE_ROWS, choose
+from tunery_trainer.ingest.columns import SAMPLE_ROWS, choose, names_of
 from tunery_trainer.ingest.csv_blocks import Layout, blocks, has_sound_quotes, read_block
 from tunery_trainer.ingest.findings import Findings, counted
 from tunery_trainer.ingest.lines import Lines, TextFile
@@ -72,6 +72,7 @@ def open_csv(
         text=names.index(used.text),
         label=names.index(used.label),
         aside=-1 if aside is None else names.index(aside),
+        text_pair=-1 if used.text_pair is None else names.index(used.text_pair),
     )
     seen = Seen()
     parts = _parts(file, layout, errors, seen, header=header)
@@ -125,7 +126,8 @@ def _record(row: Cells | None, layout: Layout, errors: Findings) -> Record | Non
         )
         return None
     aside = None if layout.aside < 0 else cells[layout.aside]
-    return Record(line, cells[layout.text], cells[layout.label], aside)
+    pair = None if layout.text_pair < 0 else cells[layout.text_pair]
+    return Record(line, cells[layout.text], cells[layout.label], aside, text_pair=pair)
 
 
 def read_cells(
@@ -220,7 +222,7 @@ def _sniff(lines: Lines, wanted: Columns | None) -> str:
         ]
         if not rows or len(rows[0]) < 2:
             return False, False, 0.0
-        named = wanted is not None and {wanted.text, wanted.label} <= set(rows[0])
+        named = wanted is not None and set(names_of(wanted)) <= set(rows[0])
         return True, named, sum(len(row) == len(rows[0]) for row in rows) / len(rows)
 
     return max(_DELIMITERS, key=fitness)

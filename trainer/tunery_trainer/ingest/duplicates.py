@@ -36,7 +36,7 @@ def settle_conflicts(table: Table, policies: Policies, notes: Notes) -> Conflict
             shown = table.group(group)
             names = ", ".join(map(quote, shown.labels[:5]))
             line, split = shown.lines[0], table.split_of(group[0])
-            message = f"{quote(shown.text)} stands under {names}"
+            message = f"{quote(table.text(group[0]))} stands under {names}"
             notes.errors.add("conflicting-duplicates", message, line=line, split=split)
     if groups and policies.conflicts != "reject":
         verb = "stands" if len(groups) == 1 else "stand"

@@ -79,6 +79,7 @@ def open_jsonl(
             (used.text, record.text),
             (used.label, record.label),
             (aside, record.aside),
+            (used.text_pair, record.text_pair),
         ):
             if cell is not None and not is_whole(cell):
                 message = f"{quote(cell)} holds half a surrogate pair"
@@ -255,18 +256,20 @@ def _object(value: Any, line: int, errors: Findings, what: str) -> Object | None
 def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings) -> Record | None:
     line, value = each
     good = True
-    for name in dict.fromkeys((used.text, used.label, aside)):
+    for name in dict.fromkeys((used.text, used.label, aside, used.text_pair)):
         if name is not None and name not in value:
             errors.add("missing-field", f"there is no {quote(name)}", line=line, column=name)
             good = False
     if not good:
         return None
     text, label = value[used.text], value[used.label]
+    pair = None if used.text_pair is None else value[used.text_pair]
     beside = None if aside is None else value[aside]
-    if text is not None and (not isinstance(text, str) or isinstance(text, _Literal)):
-        message = f"the text is {_kind(text)}, not a string"
-        errors.add("wrong-type", message, line=line, column=used.text)
-        good = False
+    for name, cell in ((used.text, text), (used.text_pair, pair)):
+        if cell is not None and (not isinstance(cell, str) or isinstance(cell, _Literal)):
+            message = f"the text is {_kind(cell)}, not a string"
+            errors.add("wrong-type", message, line=line, column=name)
+            good = False
     for what, name, cell in (("label", used.label, label), ("cell", aside, beside)):
         if isinstance(cell, list | dict):
             message = f"the {what} is {_kind(cell)}, not a string or a number"
@@ -275,7 +278,7 @@ def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings
             good = False
     if not good:
         return None
-    return Record(line, text, _written(label), _written(beside), _label_kind(label))
+    return Record(line, text, _written(label), _written(beside), _label_kind(label), pair)
 
 
 def _written(value: Any) -> str | None:

@@ -5,6 +5,7 @@ Everything that compares rows (splits, leakage, conflicts) compares by these fun
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import xxhash
 
 Hashes = npt.NDArray[np.uint64]
 
-_PARTING = b"\0"  # no text holds it
+_PARTING = b"\0"  # of the texts of a pair; no cell holds it
 _LOWER = bytes(range(256)).lower()
 
 
@@ -42,7 +43,13 @@ class Normaliser:
         return folded.translate(self._signs) or folded.strip()
 
     def fold_all(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Return UTF-8 texts without case, punctuation and space; ASCII is folded all at once."""
+        """Return UTF-8 texts without case, punctuation and space; ASCII is folded all at once.
+
+        A pair, with a NUL between its texts (see pairs.py), keeps it: each text is folded alone.
+        """
+        if any(_PARTING in text for text in texts):
+            parts = iter(self.fold_all([part for text in texts for part in text.split(_PARTING)]))
+            return [_PARTING.join(islice(parts, 1 + text.count(_PARTING))) for text in texts]
         joined = _PARTING.join(texts)
         if not joined.isascii():
             return [

@@ -67,12 +67,19 @@ def open_parquet(
     chosen = choose(names, cells, wanted, aside, errors)
     if chosen is None:
         return None
-    used = [chosen.used.text, chosen.used.label, *([] if aside is None else [aside])]
+    read = {
+        "text": chosen.used.text,
+        "label": chosen.used.label,
+        "text_pair": chosen.used.text_pair,
+        "aside": aside,
+    }
+    used = {name: column for name, column in read.items() if column is not None}
     extended = [field.name for field in schema if _EXTENSION in (field.metadata or {})]
     if extended:
         _unreadable(f"the column {quote(extended[0])} has an extension type", errors)
         return None
-    unfit = [name for name in dict.fromkeys(used[:2]) if not _is_cell(schema.field(name))]
+    cells_of = dict.fromkeys(column for name, column in used.items() if name != "aside")
+    unfit = [name for name in cells_of if not _is_cell(schema.field(name))]
     if aside is not None and not (_is_cell(schema.field(aside)) or _is_time(schema.field(aside))):
         unfit.append(aside)
     for name in unfit:
@@ -81,7 +88,7 @@ def open_parquet(
         errors.add("unsupported-column-type", message, column=name)
     if unfit:
         return None
-    if _claimed_bytes(file.metadata, used) > MAX_DECODED_BYTES:
+    if _claimed_bytes(file.metadata, list(used.values())) > MAX_DECODED_BYTES:
         _too_large(errors)
         return None
     return Opened(chosen.used, _parts(path, used, errors, beat), "parquet")
@@ -97,13 +104,14 @@ def _open(path: Path, dictionaries: list[str]) -> pq.ParquetFile:
 
 
 def _parts(
-    path: Path, used: list[str], errors: Findings, beat: Callable[[], None]
+    path: Path, used: dict[str, str], errors: Findings, beat: Callable[[], None]
 ) -> Iterator[Part]:
+    columns = list(used.values())
     found = 0
     try:
-        if not _is_within(path, used, errors, beat):
+        if not _is_within(path, columns, errors, beat):
             return
-        for part in parts_of_batches(_numbered(path, used)):
+        for part in parts_of_batches(_numbered(path, columns), ["line", *used]):
             found += part.rows.num_rows
             yield part
         claimed = pq.read_metadata(path).num_rows

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from tunery.types import LengthReport
 from tunery_trainer.ingest.findings import Notes, quote
 from tunery_trainer.ingest.normalise import mixed
+from tunery_trainer.ingest.pairs import parted
 from tunery_trainer.vocabulary import unknown_id_of
 
 MAX_SAMPLE = 10_000  # texts; a share of 1 % is then right to 0.2 points
@@ -199,11 +200,13 @@ def _cut(path: Path, texts: list[str]) -> _Cut:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     unknown_id = unknown_id_of(path, tokenizer)
-    special = tokenizer.num_special_tokens_to_add(is_pair=False)
+    special = tokenizer.num_special_tokens_to_add(is_pair=parted(texts[0])[1] is not None)
     lengths: list[int] = []
     unknown = 0
     for start in range(0, len(texts), _CHUNK):
-        for encoding in tokenizer.encode_batch_fast(texts[start : start + _CHUNK]):
+        pairs = map(parted, texts[start : start + _CHUNK])
+        inputs = [first if second is None else (first, second) for first, second in pairs]
+        for encoding in tokenizer.encode_batch_fast(inputs):
             ids = encoding.ids
             lengths.append(len(ids))
             unknown += 0 if unknown_id is None else ids.count(unknown_id)

@@ -30,6 +30,7 @@ from tunery_trainer.ingest.labels import (
     sort_labels,
 )
 from tunery_trainer.ingest.leakage import settle_leakage
+from tunery_trainer.ingest.pairs import joined
 from tunery_trainer.ingest.profile import Profile
 from tunery_trainer.ingest.pulse import LeashReleased, Pulse
 from tunery_trainer.ingest.rows import FileReader, FileRows
@@ -137,7 +138,8 @@ def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> In
     write_all(directory / "findings.ndjson", notes)
     if not accepted or report.columns is None:
         return _rejected(directory, report)
-    fingerprint = write_splits(directory, table, pulse)
+    pairs = report.columns.text_pair is not None
+    fingerprint = write_splits(directory, table, pulse, pairs=pairs)
     return _ingested(directory, report, table, fingerprint)
 
 
@@ -174,14 +176,15 @@ class _Reading:
                 content = self._read(by_split[split], wanted)
                 self.files.append(content)
                 if wanted is None and content.columns is not None:
-                    wanted = Columns(text=content.columns.text, label=content.columns.label)
+                    used = content.columns
+                    wanted = Columns(text=used.text, label=used.label, text_pair=used.text_pair)
         self.transforms.report(self._notes.errors)
         if self._spec.parent_dir is not None and None in by_split:
             for each in SPLITS:
                 path = Path(self._spec.parent_dir, f"{each}.parquet")
                 for part in open_stored(path).parts:
                     self._pulse.beat("reading", self._gatherer.count)
-                    self._gatherer.add_parent(part.rows, each)
+                    self._gatherer.add_parent(joined(part.rows), each)
         table, sketches = self._gatherer.table()
         for start, end in self._garbled:
             table.kept[start:end] = False

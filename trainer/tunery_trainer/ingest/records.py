@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("label", pa.string()),
         ("aside", pa.string()),  # the column that says group, time or split, where there is one
         ("kind", pa.string()),  # what of JSON the label is; null where the file is none
+        ("text_pair", pa.string()),  # null where rows are single texts
     ]
 )
 
@@ -40,6 +41,7 @@ class Record(NamedTuple):
     label: str | None
     aside: str | None = None
     kind: str | None = None
+    text_pair: str | None = None
 
 
 class Part(NamedTuple):
@@ -83,15 +85,15 @@ def parts_of(
             broken += 1
         else:
             rows.append(record)
-            size += len(record.text or "") + len(record.label or "") + len(record.aside or "")
+            size += sum(len(cell or "") for cell in _cells(record))
         if len(rows) + broken >= _PART_ROWS or size >= PART_BYTES:
             yield _part(rows, broken, report_half)
             rows, broken, size = [], 0, 0
     yield _part(rows, broken, report_half)
 
 
-def parts_of_batches(batches: Iterable[Sequence[pa.Array]]) -> Iterator[Part]:
-    """Cut columns of line, text, label and perhaps aside to parts that stay small when written out.
+def parts_of_batches(batches: Iterable[Sequence[pa.Array]], names: Sequence[str]) -> Iterator[Part]:
+    """Cut columns to parts that stay small when written out; `names` says which of SCHEMA they are.
 
     Raises:
         pa.ArrowInvalid: a cell is not UTF-8.
@@ -102,7 +104,7 @@ def parts_of_batches(batches: Iterable[Sequence[pa.Array]]) -> Iterator[Part]:
         while start < len(ends):
             before = ends[start - 1] if start else 0
             end = max(start + 1, int(np.searchsorted(ends, before + PART_BYTES, side="right")))
-            yield Part(_written_out([cell.slice(start, end - start) for cell in cells]))
+            yield Part(_written_out([cell.slice(start, end - start) for cell in cells], names))
             start = end
 
 
@@ -146,13 +148,17 @@ def take_sample(items: Iterator[Item], most: int, size: Callable[[Item], int]) -
     return sample
 
 
+def _cells(record: Record) -> tuple[str | None, ...]:
+    return record.text, record.label, record.aside, record.text_pair
+
+
 def _part(rows: Sequence[Record], broken: int, report_half: Callable[[Record], None]) -> Part:
     try:
         return Part(_table(rows), broken)
     except UnicodeEncodeError:
         whole: list[Record] = []
         for row in rows:
-            if all(map(is_whole, (row.text, row.label, row.aside))):
+            if all(map(is_whole, _cells(row))):
                 whole.append(row)
             else:
                 report_half(row)
@@ -167,10 +173,13 @@ def _table(rows: Sequence[Record]) -> pa.Table:
     return pa.table(arrays, schema=SCHEMA)
 
 
-def _written_out(cells: Sequence[pa.Array]) -> pa.Table:
-    types = SCHEMA.types
-    plain = [pc.cast(cell, kind) for cell, kind in zip(cells, types, strict=False)]
-    lacking = [pa.nulls(len(cells[0]), kind) for kind in types[len(cells) :]]
-    table = pa.table([*plain, *lacking], schema=SCHEMA)
+def _written_out(cells: Sequence[pa.Array], names: Sequence[str]) -> pa.Table:
+    found = dict(zip(names, cells, strict=True))
+    rows = len(cells[0])
+    columns = [
+        pc.cast(found[each.name], each.type) if each.name in found else pa.nulls(rows, each.type)
+        for each in SCHEMA
+    ]
+    table = pa.table(columns, schema=SCHEMA)
     table.validate(full=True)
     return table

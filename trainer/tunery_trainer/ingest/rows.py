@@ -20,6 +20,7 @@ from tunery_trainer.ingest.encodings import refuse_foreign, report_damage, settl
 from tunery_trainer.ingest.findings import Findings, Notes, counted, quote
 from tunery_trainer.ingest.jsonl_rows import open_jsonl
 from tunery_trainer.ingest.lines import TextFile
+from tunery_trainer.ingest.pairs import joined
 from tunery_trainer.ingest.parquet_rows import open_parquet
 from tunery_trainer.ingest.pulse import Pulse
 from tunery_trainer.ingest.records import MAX_CELL, MAX_ROWS, Opened, Part, refuse_more_rows
@@ -77,7 +78,7 @@ class FileReader:
         self.garbled = False  # what was read is not what somebody wrote
 
     def parts(self) -> Iterator[pa.Table]:
-        """Yield the usable rows; shapes: tables of records.SCHEMA."""
+        """Yield the usable rows, pairs joined; shapes: tables of records.SCHEMA."""
         path = Path(self._source.path)
         errors = self.found.errors
         if self._stored:
@@ -141,7 +142,7 @@ class FileReader:
                 refuse_more_rows(self.found.errors)
                 break
             rows = self._transforms.apply(part.rows, self._source.split)
-            yield judge.usable(part._replace(rows=rows))
+            yield joined(judge.usable(part._replace(rows=rows)))
         judge.close()
 
     def _settle(self, file: TextFile, opened: Opened | None) -> None:
@@ -182,6 +183,7 @@ class _Judge:
 
     def __init__(self, columns: ColumnsUsed | None, policies: Policies, found: Notes) -> None:
         self._text = None if columns is None else columns.text
+        self._pair = None if columns is None else columns.text_pair
         self._label = None if columns is None else columns.label
         self._drops_empty = policies.empty == "drop"
         self._found = found
@@ -196,19 +198,18 @@ class _Judge:
         rows = part.rows
         if not rows.num_rows:
             return rows
-        text, label = rows.column("text"), rows.column("label").combine_chunks()
-        sizes = pc.binary_length(pc.utf8_trim_whitespace(text))
-        good = pc.fill_null(pc.greater(sizes, 0), fill_value=False)
-        longest = pc.max(pc.binary_length(text)).as_py() or 0
-        if longest > MAX_CELL:
-            good = pc.and_(good, pc.less_equal(pc.utf8_length(text), MAX_CELL))
-        if longest > _MARKS:
-            good = pc.and_(good, _can_be_composed(text))
-        good = pc.and_(good, pc.invert(pc.match_substring(text, "\0")))
-        good = pc.and_(pc.fill_null(good, fill_value=False), self._good_labels(label))
+        good = pc.and_(
+            _good_texts(rows.column("text")),
+            self._good_labels(rows.column("label").combine_chunks()),
+        )
+        if self._pair is not None:
+            good = pc.and_(good, _good_texts(rows.column("text_pair")))
         if not pc.all(good).as_py():
             for row in rows.filter(pc.invert(good)).to_pylist():
-                self._report(row["line"], row["text"], row["label"])
+                texts = [(row["text"], self._text)]
+                if self._pair is not None:
+                    texts.append((row["text_pair"], self._pair))
+                self._report(row["line"], texts, row["label"])
             rows = rows.filter(good)
         self._count_kinds(rows)
         return rows
@@ -259,17 +260,22 @@ class _Judge:
         if kinds.null_count < len(kinds):
             _tally(self._kinds, kinds.to_pylist(), rows.column("line"))
 
-    def _report(self, line: int, text: str | None, label: str | None) -> None:
-        if text is None or not text.strip():
-            if self._drops_empty:
-                rows, first = self._dropped
-                self._dropped = rows + 1, first or line
-                self._found.dropped.add("empty-text", "left out", line=line)
-                return
-            found = "the text is nothing but space" if text else "the text is empty"
-            self._error("empty-text", found, line, self._text)
-        else:
-            self._report_text(text, line, self._text)
+    def _report(
+        self, line: int, texts: list[tuple[str | None, str | None]], label: str | None
+    ) -> None:
+        """Report what is wrong with a row; `texts` are its cells with their columns."""
+        empty = any(text is None or not text.strip() for text, _ in texts)
+        if empty and self._drops_empty:
+            rows, first = self._dropped
+            self._dropped = rows + 1, first or line
+            self._found.dropped.add("empty-text", "left out", line=line)
+            return
+        for text, column in texts:
+            if text is None or not text.strip():
+                found = "the text is nothing but space" if text else "the text is empty"
+                self._error("empty-text", found, line, column)
+            else:
+                self._report_text(text, line, column)
         column = self._label
         if label is None or not label.strip():
             self._error("null-label", "the label is missing", line, column)
@@ -294,6 +300,18 @@ class _Judge:
         self, code: str, message: str, line: int, column: str | None, hint: str | None = None
     ) -> None:
         self._found.errors.add(code, message, hint=hint, line=line, column=column)
+
+
+def _good_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    sizes = pc.binary_length(pc.utf8_trim_whitespace(texts))
+    good = pc.fill_null(pc.greater(sizes, 0), fill_value=False)
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    if longest > MAX_CELL:
+        good = pc.and_(good, pc.less_equal(pc.utf8_length(texts), MAX_CELL))
+    if longest > _MARKS:
+        good = pc.and_(good, _can_be_composed(texts))
+    good = pc.and_(good, pc.invert(pc.match_substring(texts, "\0")))
+    return pc.fill_null(good, fill_value=False)
 
 
 def _tally(counts: dict[str, tuple[int, int]], names: list[str], lines: pa.ChunkedArray) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tunery.types import SPLITS, RowGroup, Split
 from tunery_trainer.ingest.findings import Findings
+from tunery_trainer.ingest.pairs import parted, told
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -134,13 +135,15 @@ class Table:
             dropped.add(code, "left out", line=int(self.lines[row]), split=self.split_of(row))
 
     def text(self, row: int) -> str:
-        """Return a row's text."""
-        return self.spool.texts([row])[0]
+        """Return a row's text, or its pair, as a message may show it."""
+        return told(self.spool.texts([row])[0])
 
     def group(self, rows: Sequence[int] | Ints) -> RowGroup:
         """Return rows of one text as the report shows them."""
+        text, pair = parted(self.spool.texts([int(rows[0])])[0])
         return RowGroup(
-            text=self.text(int(rows[0]))[:_SHOWN_TEXT],
+            text=text[:_SHOWN_TEXT],
+            text_pair=None if pair is None else pair[:_SHOWN_TEXT],
             lines=[int(self.lines[row]) for row in rows[:_SHOWN_LINES]],
             labels=sorted({self.names[self.labels[row]] for row in rows}),
         )

@@ -8,6 +8,7 @@ rows of all splits.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import replace
@@ -40,16 +41,22 @@ class Transforms:
     def apply(self, table: pa.Table, split: Split | None = None) -> pa.Table:
         """Return the rows of a split with other texts and labels, as many and in the same order.
 
+        Both texts of a pair are cleaned.
+
         A split may come in parts, one call each; every row comes once. Columns but `text` and
         `label` stay as they are, and so do nulls.
         """
         for i, cleaner in enumerate(self._cleaners):
-            name = "label" if cleaner is None else "text"
             if cleaner is None:
-                made = self._relabelled(i, table, split)
-            else:
-                made = self._cleaned(i, table["text"], cleaner)
-            table = table.set_column(table.column_names.index(name), name, made)
+                table = _with(table, "label", self._relabelled(i, table, split))
+                continue
+            changed, emptied = set[int](), set[int]()
+            for name in ("text", "text_pair"):
+                if name in table.column_names and table[name].null_count < len(table):
+                    made = self._cleaned(table[name], cleaner, changed, emptied)
+                    table = _with(table, name, made)
+            self._changed[i] += len(changed)
+            self._emptied[i] += len(emptied)
         return table
 
     def report(self, errors: Findings) -> None:
@@ -96,19 +103,29 @@ class Transforms:
             for op in self._settled
         ]
 
-    def _cleaned(self, i: int, texts: pa.ChunkedArray, cleaner: Cleaner) -> pa.ChunkedArray:
+    def _cleaned(
+        self,
+        texts: pa.ChunkedArray,
+        cleaner: Cleaner,
+        changed: set[int],
+        emptied: set[int],
+    ) -> pa.ChunkedArray:
+        """Return clean texts; add the rows that were changed, and those left without a text."""
         made = []
+        before = 0
         for chunk in texts.chunks:
             touched = pc.fill_null(pc.match_substring_regex(chunk, cleaner.touches), False)
+            rows = before + np.flatnonzero(touched)
+            before += len(chunk)
             olds: list[str] = chunk.filter(touched).to_pylist()
             news: list[str] = []
             for start in range(0, len(olds), _BEAT_TEXTS):
                 self._beat()
                 news += map(cleaner.clean, olds[start : start + _BEAT_TEXTS])
-            changed = [(old, new) for old, new in zip(olds, news, strict=True) if old != new]
-            self._changed[i] += len(changed)
-            self._emptied[i] += sum(not new.strip() and bool(old.strip()) for old, new in changed)
-            if changed:
+            if olds != news:
+                pairs = list(zip(rows.tolist(), olds, news, strict=True))
+                changed.update(row for row, old, new in pairs if old != new)
+                emptied.update(row for row, old, new in pairs if old.strip() and not new.strip())
                 chunk = pc.replace_with_mask(chunk, touched, pa.array(news, chunk.type))
             made.append(chunk)
         return pa.chunked_array(made, texts.type)
@@ -131,3 +148,7 @@ class Transforms:
             labels = pc.coalesce(pc.take(news, places), labels)
         self._changed[i] += pc.sum(pc.not_equal(before, labels)).as_py() or 0
         return labels
+
+
+def _with(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, column)

@@ -18,6 +18,7 @@ from tunery.types import (
     RecipeChoice,
     Resolved,
     Row,
+    TextInput,
 )
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
@@ -41,7 +42,7 @@ class Load(Message, kw_only=True, frozen=True, tag="load"):
 class Predict(Message, kw_only=True, frozen=True, tag="predict"):
     """Answer texts. `timeout_ms` counts from the frame's arrival."""
 
-    inputs: list[str]
+    inputs: list[TextInput]
     top_k: int
     truncate: bool
     timeout_ms: int
@@ -63,7 +64,7 @@ class PreviewTexts(Message, kw_only=True, frozen=True, tag="preview"):
     """To the reader: show texts as a base model's tokenizer cuts them."""
 
     base_model: str
-    texts: list[str]
+    texts: list[TextInput]
     labels: list[str]
     label_ids: list[int]
     max_length: int

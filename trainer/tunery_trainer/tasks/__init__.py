@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     import torch
 
 
+Text = str | tuple[str, str]  # a tuple is a pair, which is read together
+
+
 class Encoded(Protocol):
     """Texts as tokens."""
 
     ids: list[list[int]]  # special tokens included, at most max_length each
     truncated: list[bool]
+    first: list[int]  # of pairs: tokens of the first text of each, without special ones
 
 
 class Encoder(Protocol):
     """Turns texts into tokens, in bulk; safe to use from one thread at a time."""
 
-    def __call__(self, texts: Sequence[str]) -> Encoded:
-        """Return the tokens of each text."""
+    def __call__(self, texts: Sequence[Text]) -> Encoded:
+        """Return the tokens of each text, of a pair's longer one cut first."""
         ...
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from tunery.types import ClassMetrics, Confusion, LabelScore, Metric, Prediction
-from tunery_trainer.tasks import Encoded
+from tunery_trainer.tasks import Encoded, Text
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +28,7 @@ class Tokens(msgspec.Struct, kw_only=True):
 
     ids: list[list[int]]  # special tokens included, at most max_length each
     truncated: list[bool]
+    first: list[int] = []  # of pairs: tokens of the first text of each, without special ones
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -47,12 +48,17 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
 
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Return the tokens of each text."""
+    def __call__(self, texts: Sequence[Text]) -> Tokens:
+        """Return the tokens of each text, of a pair's longer one cut first."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         return Tokens(
             ids=[encoding.ids for encoding in encodings],
             truncated=[bool(encoding.overflowing) for encoding in encodings],
+            first=[
+                encoding.sequence_ids.count(0)
+                for encoding, text in zip(encodings, texts, strict=True)
+                if not isinstance(text, str)
+            ],
         )
 
 

@@ -17,7 +17,7 @@ from tunery.cli.check import check_files
 from tunery.cli.failures import REJECTED
 from tunery.cli.names import dataset_id
 from tunery.cli.options import Group, dataset_argument, file_options, policy_options
-from tunery.cli.report import report_page
+from tunery.cli.report import columns_told, report_page
 from tunery.cli.tables import Fact, ago, facts, status, table
 from tunery.cli.terminal import Terminal
 from tunery.errors import DatasetRejected
@@ -215,16 +215,16 @@ def sources_of(given: Mapping[str, Any], terminal: Terminal) -> dict[str, Path]:
 
 def columns_of(given: Mapping[str, Any]) -> Columns | None:
     """Return the columns of a command line, or None where they are to be guessed."""
-    text, label = given["text_column"], given["label_column"]
-    if text is None and label is None:
+    text, pair, label = given["text_column"], given["pair_column"], given["label_column"]
+    if text is None and label is None and pair is None:
         return None
     if text is None or label is None:
         raise click.UsageError("--text and --label go together")
-    return Columns(text=text, label=label)
+    return Columns(text=text, label=label, text_pair=pair)
 
 
 def _arguments_of(given: Mapping[str, Any]) -> str:
-    flags = {"text_column": "--text", "label_column": "--label"}
+    flags = {"text_column": "--text", "pair_column": "--text-pair", "label_column": "--label"}
     options = [
         [flags.get(name, "--" + name.replace("_", "-")), str(value)]
         if name != "file"
@@ -291,7 +291,7 @@ def _print(terminal: Terminal, dataset: Dataset) -> None:
         ("name", f"{dataset.name}/{dataset.version}"),
         ("status", status(dataset.status, translate)),
         ("splits", splits),
-        ("columns", f"{columns.text} → {columns.label}" if columns else None),
+        ("columns", columns_told(columns) if columns else None),
         ("labels", ", ".join(dataset.labels or [])),
         ("warnings", str(dataset.warnings) if dataset.warnings else None),
         ("error", f"{dataset.error.code}: {dataset.error.message}" if dataset.error else None),
@@ -318,7 +318,7 @@ def _changes(changes: RowChanges) -> list[tuple[str, str, str]]:
 
     return [
         (
-            " ".join(each.text.split()),
+            " ".join(f"{each.text} {each.text_pair or ''}".split()),
             side(each.label_before, each.split_before),
             side(each.label_after, each.split_after),
         )

@@ -12,6 +12,7 @@ import click
 from tunery.cli.failures import USAGE, CommandFailed
 from tunery.cli.options import Command, completing, deployment_names
 from tunery.cli.terminal import Terminal
+from tunery.types import TextInput, TextPair
 
 
 @click.command(cls=Command)
@@ -23,10 +24,16 @@ from tunery.cli.terminal import Terminal
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A text a line; without it and without TEXTS, stdin.",
 )
+@click.option("--pairs", is_flag=True, help="Each is two texts with a tab between.")
 @click.option("--top-k", type=click.IntRange(1), default=1, show_default=True, help="Labels each.")
 @click.pass_obj
 def predict(
-    terminal: Terminal, model: str, texts: tuple[str, ...], path: Path | None, top_k: int
+    terminal: Terminal,
+    model: str,
+    texts: tuple[str, ...],
+    path: Path | None,
+    pairs: bool,
+    top_k: int,
 ) -> None:
     """Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.
 
@@ -34,12 +41,12 @@ def predict(
     """
     if texts and path is not None:
         raise click.UsageError(terminal.translate("give TEXTS or --file"))
-    asked: deque[str] = deque()  # what is on its way
+    asked: deque[TextInput] = deque()  # what is on its way
 
-    def inputs() -> Iterator[str]:
+    def inputs() -> Iterator[TextInput]:
         for text in texts or _lines(path, terminal):
-            asked.append(text)
-            yield text
+            asked.append(_pair(text, terminal) if pairs else text)
+            yield asked[-1]
 
     cut = tokens = total = 0
     for response in terminal.client.predict.responses(model, inputs(), top_k=top_k):
@@ -51,7 +58,8 @@ def predict(
             if terminal.json:
                 terminal.line({"text": text, "version": response.version, "prediction": prediction})
                 continue
-            shown = " ".join(text.split())
+            whole = text if isinstance(text, str) else f"{text.text} | {text.text_pair}"
+            shown = " ".join(whole.split())
             scores = "\t".join(f"{each.label}\t{each.score:.4f}" for each in prediction.scores)
             terminal.text([f"{scores}\t{shown}"])
     if cut:
@@ -61,6 +69,14 @@ def predict(
             total=f"{total:,}",
             tokens=tokens,
         )
+
+
+def _pair(text: str, terminal: Terminal) -> TextPair:
+    first, tab, second = text.partition("\t")
+    if not tab:
+        said = terminal.translate("{text}: there is no tab between two texts", text=text[:80])
+        raise CommandFailed(said, USAGE)
+    return TextPair(text=first, text_pair=second)
 
 
 def _lines(path: Path | None, terminal: Terminal) -> Iterator[str]:
