@@ -46,6 +46,7 @@ from tunery.types import (
     ProblemPage,
     Ready,
     RecipeChoice,
+    Task,
     TextInput,
     TextPair,
 )
@@ -119,6 +120,7 @@ class AsyncClient:
         test: Source | None = None,
         deploy: str | None = None,
         dataset: str | None = None,
+        task: Task = "text_classification",
         columns: Columns | None = None,
         policies: Policies | None = None,
         base_model: str = "minilm-l6",
@@ -140,6 +142,7 @@ class AsyncClient:
             validation=validation,
             test=test,
             name=dataset or model,
+            task=task,
             columns=columns,
             policies=policies,
             timeout=timeout,

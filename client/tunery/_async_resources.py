@@ -62,6 +62,7 @@ from tunery.types import (
     RuntimeName,
     Split,
     SplitSpec,
+    Task,
     Transform,
     TransformOp,
 )
@@ -193,6 +194,7 @@ class AsyncDatasets:
         validation: Source | File | None = None,
         test: Source | File | None = None,
         name: str | None = None,
+        task: Task = "text_classification",
         columns: Columns | None = None,
         split: SplitSpec | None = None,
         policies: Policies | None = None,
@@ -210,7 +212,7 @@ class AsyncDatasets:
         sources: dict[str, Source | File] = the_sources(file, train, validation, test)
         called = name or stem_of(next(iter(sources.values())))
         ids = {split: await self._uploaded(each, on_progress) for split, each in sources.items()}
-        spec = dataset_spec(called, ids, columns=columns, split=split, policies=policies)
+        spec = dataset_spec(called, ids, task=task, columns=columns, split=split, policies=policies)
         dataset = await self._caller.send(calls.create_dataset(spec))
         return await self.wait(dataset, timeout=timeout) if wait else dataset
 

@@ -35,6 +35,9 @@ CHINESE: dict[str, str] = {
     "The validation rows.": "验证数据。",
     "The test rows.": "测试数据。",
     "The column of the texts; guessed.": "文本列；默认自动判断。",
+    "What is learned.": "学习的任务类型。",
+    "What parts several labels; else a JSON list.": "多个标签之间的分隔符；默认为 JSON 列表。",
+    "task": "任务类型",
     "The column of a second text each.": "每行第二条文本的列。",
     "Each is two texts with a tab between.": "每项是两条文本，中间用制表符分隔。",
     "{text}: there is no tab between two texts": "{text}：两条文本之间没有制表符",
@@ -175,10 +178,12 @@ CHINESE: dict[str, str] = {
     ),
     (
         "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin. "
-        "Prints a line per text: label, score, and the text; with --json an object a line."
+        "Prints a line per text: label, score, and the text; of multi_label the given labels go "
+        "first. With --json an object a line."
     ): (
         "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
-        "每条文本打印一行：标签、分数和文本；加 --json 则每行一个对象。"
+        "每条文本打印一行：标签、分数和文本；多标签任务先打印给出的标签。"
+        "加 --json 则每行一个对象。"
     ),
     "A text a line; without it and without TEXTS, stdin.": (
         "每行一条文本；不给文件也不给 TEXTS 时读标准输入。"

@@ -49,6 +49,7 @@ from tunery.types import (
     ProblemPage,
     Ready,
     RecipeChoice,
+    Task,
     TextInput,
     TextPair,
 )
@@ -122,6 +123,7 @@ class Client:
         test: Source | None = None,
         deploy: str | None = None,
         dataset: str | None = None,
+        task: Task = "text_classification",
         columns: Columns | None = None,
         policies: Policies | None = None,
         base_model: str = "minilm-l6",
@@ -143,6 +145,7 @@ class Client:
             validation=validation,
             test=test,
             name=dataset or model,
+            task=task,
             columns=columns,
             policies=policies,
             timeout=timeout,

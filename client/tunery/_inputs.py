@@ -22,6 +22,7 @@ from tunery.types import (
     RecipeChoice,
     SplitFiles,
     SplitSpec,
+    Task,
     Then,
     Transform,
     TransformOp,
@@ -73,6 +74,7 @@ def dataset_spec(
     name: str,
     files: Mapping[str, str],
     *,
+    task: Task,
     columns: Columns | None,
     split: SplitSpec | None,
     policies: Policies | None,
@@ -82,6 +84,7 @@ def dataset_spec(
     whole = given.pop("all", None)
     return DatasetSpec(
         name=name,
+        task=task,
         file=whole,
         files=SplitFiles(**given) if given else None,
         columns=columns,

@@ -66,6 +66,7 @@ from tunery.types import (
     RuntimeName,
     Split,
     SplitSpec,
+    Task,
     Transform,
     TransformOp,
 )
@@ -197,6 +198,7 @@ class Datasets:
         validation: Source | File | None = None,
         test: Source | File | None = None,
         name: str | None = None,
+        task: Task = "text_classification",
         columns: Columns | None = None,
         split: SplitSpec | None = None,
         policies: Policies | None = None,
@@ -214,7 +216,7 @@ class Datasets:
         sources: dict[str, Source | File] = the_sources(file, train, validation, test)
         called = name or stem_of(next(iter(sources.values())))
         ids = {split: self._uploaded(each, on_progress) for split, each in sources.items()}
-        spec = dataset_spec(called, ids, columns=columns, split=split, policies=policies)
+        spec = dataset_spec(called, ids, task=task, columns=columns, split=split, policies=policies)
         dataset = self._caller.send(calls.create_dataset(spec))
         return self.wait(dataset, timeout=timeout) if wait else dataset
 

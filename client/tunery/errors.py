@@ -531,6 +531,10 @@ class PairMismatch(Unacceptable):
     """The model reads single texts, or pairs of texts."""
 
 
+class NotForTask(Unacceptable):
+    """The hyperparameter is not for this task."""
+
+
 class TaskMismatch(Unacceptable):
     """The dataset is for another task."""
 

@@ -54,7 +54,8 @@ def methods_of_both() -> list[tuple[str, Callable[..., Any], Callable[..., Any]]
 
 def plain(text: str | None) -> str:
     """Return a type as the blocking client calls it, which takes texts from one kind only."""
-    text = (text or "").replace(" | collections.abc.AsyncIterable[str]", "")
+    several = r" \| collections\.abc\.AsyncIterable\[str \| tunery\.types\.predictions\.TextPair\]"
+    text = re.sub(several, "", text or "")
     return re.sub(r"\bAsync(?=[A-Z])", "", text.replace("_async_", "_"))
 
 

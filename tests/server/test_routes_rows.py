@@ -81,6 +81,7 @@ def test_difference_names_what_was_added_removed_relabelled_and_moved(api: Api) 
             "label_after": "b",
             "split_before": "train",
             "split_after": "train",
+            "text_pair": None,
         }
     ]
     assert diff["labels"] == [
@@ -95,7 +96,7 @@ def test_rows_are_read_in_file_order(api: Api) -> None:
     answer = with_reader(api, api.send("GET", f"/datasets/{dataset}/rows?limit=1&after=1"))
 
     assert answer.json() == {
-        "data": [{"line": 3, "text": "y", "label": "b"}],
+        "data": [{"line": 3, "text": "y", "label": "b", "text_pair": None}],
         "has_more": True,
         "last_id": "2",
     }

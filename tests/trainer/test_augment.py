@@ -1,5 +1,7 @@
 """What training adds to its rows, and hides of them."""
 
+from functools import partial
+
 import pytest
 import torch
 from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
@@ -15,6 +17,7 @@ from tunery_trainer.protocol.events import (
     MetricLogged,
 )
 from tunery_trainer.tasks import task_named
+from tunery_trainer.tasks.text_classification import TextClassification
 
 CPU = torch.device("cpu")
 
@@ -105,11 +108,11 @@ def test_names_stand_behind_the_rows_under_their_labels(bench: Bench) -> None:
         tokenizer_file=bench.base / "tokenizer.json",
         positions=64,
         dataset_fingerprint="sha256:1",
-        labels=LABELS,
+        targets=partial(TextClassification().targets, labels=LABELS),
     )
     rows = cache.load(bench.train, "train", lambda: None)
 
-    joined = rows.joined(cache.texts(LABELS, range(3)))
+    joined = rows.joined(cache.texts(LABELS, LABELS))
 
     assert joined.labels.tolist() == [*rows.labels.tolist(), 0, 1, 2]
     assert joined.ids([90, 91, 92], 64) == encoder(LABELS).ids

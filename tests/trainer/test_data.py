@@ -1,6 +1,7 @@
 """Rows as tokens: the order of an epoch, the cache, and that cutting late cuts the same."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from tokenizers import Tokenizer, processors
 from tunery_trainer.data import TokenCache
 from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.padding import forward_in_batches, length_batches, padded
-from tunery_trainer.tasks.text_classification import TextEncoder
+from tunery_trainer.tasks.text_classification import TextClassification
+from tunery_trainer.tasks.texts import TextEncoder
 
 
 def token_cache(directory: Path, base: Path, fingerprint: str = "sha256:1") -> TokenCache:
@@ -21,7 +23,7 @@ def token_cache(directory: Path, base: Path, fingerprint: str = "sha256:1") -> T
         tokenizer_file=base / "tokenizer.json",
         positions=64,
         dataset_fingerprint=fingerprint,
-        labels=LABELS,
+        targets=partial(TextClassification().targets, labels=LABELS),
     )
 
 

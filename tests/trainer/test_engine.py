@@ -19,7 +19,8 @@ from tunery_trainer.loading import ServedVersion
 from tunery_trainer.model_files import ModelFacts
 from tunery_trainer.protocol import events, wire
 from tunery_trainer.protocol.specs import EngineRun
-from tunery_trainer.tasks.text_classification import TextClassification, Tokens
+from tunery_trainer.tasks.text_classification import TextClassification
+from tunery_trainer.tasks.texts import Tokens
 
 LABELS = ["ham", "spam", "eggs"]
 MAX_LENGTH = 8

@@ -15,7 +15,7 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Finetuned, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.runtimes import load
-from tunery_trainer.tasks.text_classification import TextEncoder
+from tunery_trainer.tasks.texts import TextEncoder
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def try_load(directory: Path, sha256: str) -> ServedVersion:
         message,
         SPEC,
         load_runtime=lambda *_, **__: FakeRuntime(),
-        task_named=lambda _: FakeTask(),
+        task_named=lambda *_: FakeTask(),
     )
 
 

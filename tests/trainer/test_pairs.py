@@ -20,7 +20,7 @@ from tunery_trainer.model_files import read_canary, read_facts
 from tunery_trainer.protocol.events import CheckpointSaved, Evaluated, Finetuned
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.runtimes import load
-from tunery_trainer.tasks.text_classification import TextEncoder
+from tunery_trainer.tasks.texts import TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_rows_are_cut_late_as_the_tokenizer_cuts_them(
         tokenizer_file=file,
         positions=64,
         dataset_fingerprint="sha256:1",
-        labels=["x"],
+        targets=lambda cells: np.zeros(len(cells), np.int64),
         pairs=True,
     )
     pair = " ".join(["card", "loan"] * 10)[: 5 * words - 1], " ".join(["now"] * others)
-    rows = cache.texts([pair], [0])
+    rows = cache.texts([pair], ["x"])
 
     for length in range(4, 50):
         assert rows.ids([0], length) == TextEncoder(file, length)([pair]).ids

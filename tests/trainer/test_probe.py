@@ -1,5 +1,6 @@
 """The linear probe: where a fine-tune starts when the encoder knows something already."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tunery_trainer.forward import forward_rows
 from tunery_trainer.model import Classifier, linear_of, new_classifier
 from tunery_trainer.probe import INVERSE_REGULARISATION, probe_head
 from tunery_trainer.tasks import task_named
+from tunery_trainer.tasks.text_classification import TextClassification
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def probed(bench: Bench):
         tokenizer_file=bench.base / "tokenizer.json",
         positions=64,
         dataset_fingerprint="sha256:1",
-        labels=LABELS,
+        targets=partial(TextClassification().targets, labels=LABELS),
     )
     rows = cache.load(bench.train, "train", lambda: None)
 

@@ -70,7 +70,8 @@ def preview(*texts: str, base_model: str = "words", max_length: int = 6) -> wire
         base_model=base_model,
         texts=list(texts),
         labels=["lost"] * len(texts),
-        label_ids=[41] * len(texts),
+        task="text_classification",
+        known=[*map(str, range(41)), "lost"],
         max_length=max_length,
     )
 
@@ -88,6 +89,7 @@ def test_preview_shows_tokens_truncation_and_what_the_vocabulary_lacks(client):
                     text="I lost my Karte",
                     label="lost",
                     label_id=41,
+                    label_ids=[41],
                     tokens=["[CLS]", "i", "lost", "my", "[UNK]", "[SEP]"],
                     truncated=False,
                     unknown=1,
@@ -96,6 +98,7 @@ def test_preview_shows_tokens_truncation_and_what_the_vocabulary_lacks(client):
                     text="i lost my card my card",
                     label="lost",
                     label_id=41,
+                    label_ids=[41],
                     tokens=["[CLS]", "i", "lost", "my", "card", "[SEP]"],
                     truncated=True,
                     unknown=0,

@@ -17,7 +17,8 @@ from tunery_trainer.export import compare, passes
 from tunery_trainer.model_files import read_canary, read_facts
 from tunery_trainer.protocol.events import CheckpointSaved, Finetuned
 from tunery_trainer.runtimes import load
-from tunery_trainer.tasks.text_classification import TextEncoder
+from tunery_trainer.tasks.text_classification import TextClassification
+from tunery_trainer.tasks.texts import TextEncoder
 
 IDS = [[2, 7, 4, 3], [2, 3], [2, *[5, 9, 12] * 9, 3], [2, 8, 6, 10, 11, 4, 5, 6, 3]]
 
@@ -115,12 +116,12 @@ def test_difference_is_of_probabilities() -> None:
     expected = np.log(np.array([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]], dtype=np.float32))
     found = np.log(np.array([[0.5, 0.25, 0.25], [0.2, 0.6, 0.2]], dtype=np.float32))
 
-    parity = compare(expected, found)
+    parity = compare(TextClassification(), expected, found)
 
     assert (parity.rows, parity.labels_changed) == (2, 1)
     assert parity.largest_difference == pytest.approx(0.4)
     assert not passes(parity)
-    assert not passes(compare(expected, np.full_like(expected, np.nan)))
+    assert not passes(compare(TextClassification(), expected, np.full_like(expected, np.nan)))
 
 
 def test_openvino_needs_no_torch_and_calls_nobody(version: Path, tmp_path: Path) -> None:

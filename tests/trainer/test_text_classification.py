@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support
 from tests.trainer.tiny_model import LABELS, write_base
 
-from tunery_trainer.tasks.text_classification import TextClassification, Tokens
+from tunery_trainer.tasks.text_classification import TextClassification
+from tunery_trainer.tasks.texts import Tokens
 
 TASK = TextClassification()
 

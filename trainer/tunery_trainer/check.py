@@ -104,7 +104,7 @@ def _ingest_of(spec: CheckRun, work_dir: Path) -> IngestRun:
         work_dir=str(work_dir),
         job=_NAME,
         dataset=_NAME,
-        task="text_classification",
+        task=spec.task,
         files=[
             msgspec.structs.replace(source, path=str(Path(source.path).absolute()))
             for source in spec.files

@@ -17,18 +17,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunery_trainer.epochs import TRAINING_BUCKET
-from tunery_trainer.failure import Failure
 from tunery_trainer.padding import padded
 from tunery_trainer.protocol.manifest import sha256_of
 from tunery_trainer.stored_texts import text_columns
-from tunery_trainer.tasks import Encoder, Text
+from tunery_trainer.tasks import Encoder, Targets, Text
 
 CACHE_FORMAT = 2  # raised when what a cache file holds changes
 TOKENISE_ROWS = 1000  # of one call; keeps progress moving and memory small
 
 
 class Batch(NamedTuple):
-    """Padded rows: input_ids and attention_mask (batch, tokens) int64, labels (batch,) int64."""
+    """Padded rows: input_ids and attention_mask (batch, tokens) int64, labels (batch, …).
+
+    What labels are, the task knows; usually (batch,) int64.
+    """
 
     input_ids: Tensor
     attention_mask: Tensor
@@ -55,11 +57,11 @@ class Layout(NamedTuple):
 class TokenRows:
     """One split as tokens, read from the memory-mapped cache as batches ask for them."""
 
-    def __init__(self, rows: Any, layout: Layout) -> None:
+    def __init__(self, rows: Any, layout: Layout, labels: Targets) -> None:
         self._rows = rows
         self._layout = layout
+        self.labels = labels
         self.lengths: NDArray[np.int32] = rows.data.column("length").to_numpy()
-        self.labels: NDArray[np.int64] = rows.data.column("label").to_numpy().astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -97,7 +99,7 @@ class TokenRows:
     def of(self, indices: NDArray[np.int64]) -> "TokenRows":
         """Return some of the rows, in the order of their numbers; they are few."""
         rows = datasets.Dataset.from_dict(self._rows[indices], _features())
-        return TokenRows(rows, self._layout)
+        return TokenRows(rows, self._layout, self.labels[indices])
 
     def share_of(self, token: int) -> float:
         """Return the share of one token among all, 0..1."""
@@ -107,7 +109,8 @@ class TokenRows:
 
     def joined(self, other: "TokenRows") -> "TokenRows":
         """Return these rows, then those of another."""
-        return TokenRows(datasets.concatenate_datasets([self._rows, other._rows]), self._layout)
+        rows = datasets.concatenate_datasets([self._rows, other._rows])
+        return TokenRows(rows, self._layout, np.concatenate([self.labels, other.labels]))
 
 
 class TokenCache:
@@ -125,14 +128,15 @@ class TokenCache:
         tokenizer_file: Path,
         positions: int,
         dataset_fingerprint: str,
-        labels: Sequence[str],
+        targets: Callable[[Sequence[str]], Targets],
         pairs: bool = False,
     ) -> None:
+        """`targets` turns the label cells of rows into what the task learns."""
         self._directory = directory
         self._encoder = encoder
-        self._labels = {label: i for i, label in enumerate(labels)}
+        self._targets = targets
         self._layout = _layout(encoder, pairs)
-        facts = (CACHE_FORMAT, dataset_fingerprint, sha256_of(tokenizer_file), positions, *labels)
+        facts = (CACHE_FORMAT, dataset_fingerprint, sha256_of(tokenizer_file), positions)
         self._key = hashlib.sha256("\0".join(map(str, facts)).encode()).hexdigest()[:32]
 
     def load(self, parquet: Path, split: str, on_progress: Callable[[], None]) -> TokenRows:
@@ -141,17 +145,18 @@ class TokenCache:
         Raises:
             Failure: a row has a label that the dataset does not name.
         """
+        labels = self._targets(pq.read_table(parquet, columns=["label"]).column(0).to_pylist())
         if not pq.read_metadata(parquet).num_rows:  # of which `map` writes no file
             return self.texts([], [])
         path = self._directory / f"{self._key}-{split}.arrow"
         if not path.is_file():
             self._tokenise(parquet, path, on_progress)
-        return TokenRows(datasets.Dataset.from_file(str(path)), self._layout)
+        return TokenRows(datasets.Dataset.from_file(str(path)), self._layout, labels)
 
-    def texts(self, texts: Sequence[Text], labels: Sequence[int]) -> TokenRows:
-        """Return texts of given labels, by number, as rows; they are few, and not kept."""
-        columns = {**self._tokens(texts), "label": list(labels)}
-        return TokenRows(datasets.Dataset.from_dict(columns, _features()), self._layout)
+    def texts(self, texts: Sequence[Text], cells: Sequence[str]) -> TokenRows:
+        """Return texts of given label cells as rows; they are few, and not kept."""
+        rows = datasets.Dataset.from_dict(self._tokens(texts), _features())
+        return TokenRows(rows, self._layout, self._targets(cells))
 
     def _tokens(self, texts: Sequence[Text]) -> dict[str, Any]:
         encoded = self._encoder(texts)
@@ -164,17 +169,11 @@ class TokenCache:
 
         def tokens(rows: dict[str, list[str]]) -> dict[str, Any]:
             on_progress()
-            unknown = set(rows["label"]) - self._labels.keys()
-            if unknown:
-                raise Failure("label-mismatch", f"the dataset does not name {min(unknown)!r}")
             texts = zip(*(rows[name] for name in names), strict=True)
-            return {
-                **self._tokens([text if len(text) == 2 else text[0] for text in texts]),
-                "label": [self._labels[label] for label in rows["label"]],
-            }
+            return self._tokens([text if len(text) == 2 else text[0] for text in texts])
 
         self._directory.mkdir(parents=True, exist_ok=True)
-        table = pq.read_table(parquet, columns=[*names, "label"])
+        table = pq.read_table(parquet, columns=names)
         rows = datasets.Dataset(datasets.table.InMemoryTable(table))
         # `map` writes beside the target and renames: two runs at once leave one whole file. The
         # fingerprint is given, since it would else pickle the function to hash it.
@@ -182,7 +181,7 @@ class TokenCache:
             tokens,
             batched=True,
             batch_size=TOKENISE_ROWS,
-            remove_columns=[*names, "label"],
+            remove_columns=names,
             features=_features(),
             cache_file_name=str(path),
             new_fingerprint=path.stem,
@@ -200,7 +199,6 @@ def _features() -> Any:
             "input_ids": datasets.Sequence(datasets.Value("int32")),
             "length": datasets.Value("int32"),
             "first": datasets.Value("int32"),
-            "label": datasets.Value("int32"),
         }
     )
 

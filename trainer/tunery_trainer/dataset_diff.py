@@ -30,20 +30,27 @@ Pairs = list[tuple[Place, Place]]
 
 
 def compare(
-    before: str, after: str, rows_before: Callable[[], Rows], rows_after: Callable[[], Rows]
+    before: str,
+    after: str,
+    rows_before: Callable[[], Rows],
+    rows_after: Callable[[], Rows],
+    labels_of: Callable[[str], list[str]] = lambda cell: [cell],
 ) -> DatasetDiff:
-    """Return what changed between two datasets; each call of `rows_…` reads the rows anew."""
+    """Return what changed between two datasets; each call of `rows_…` reads the rows anew.
+
+    `labels_of` says which labels a row counts for.
+    """
     surplus: Counter[bytes] = Counter()  # by row: how many more there are before than after
     labels_before, labels_after = Counter[str](), Counter[str]()
     for text, place in rows_before():
         surplus[_hash(text, *place)] += 1
-        labels_before[place.label] += 1
+        labels_before.update(labels_of(place.label))
     unchanged = 0
     for text, place in rows_after():
         row = _hash(text, *place)
         unchanged += surplus[row] > 0
         surplus[row] -= 1
-        labels_after[place.label] += 1
+        labels_after.update(labels_of(place.label))
 
     changes: dict[bytes, _Change] = {}
     for text, place in _others(rows_before(), surplus, sign=1):

@@ -165,8 +165,9 @@ class Engine:
         labels = version.facts.labels
         if not message.inputs:
             raise Refusal("empty-batch", "there are no inputs")
-        if not 1 <= message.top_k <= len(labels):
-            raise Refusal("out-of-range", f"top_k is {message.top_k}, of {len(labels)} labels")
+        most = version.task.outputs(len(labels))
+        if not 1 <= message.top_k <= most:
+            raise Refusal("out-of-range", f"top_k is {message.top_k}, of {most} labels")
         encoded = await self._encode(_texts_of(message.inputs, version.facts.pairs), version)
         if not message.truncate and any(encoded.truncated):
             row = encoded.truncated.index(True)

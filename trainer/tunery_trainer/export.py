@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from tunery.types import Parity
 from tunery_trainer.model import Classifier, load_classifier
-from tunery_trainer.model_files import OPENVINO_MODEL
+from tunery_trainer.model_files import OPENVINO_MODEL, read_facts
 from tunery_trainer.runtimes import Runtime
 from tunery_trainer.runtimes.openvino import OpenVinoRuntime, import_openvino
 from tunery_trainer.runtimes.torch import TorchRuntime
-from tunery_trainer.tasks.text_classification import softmax
+from tunery_trainer.tasks import Task, task_named
 
 PROOF_ROWS = 32  # of one call: short enough to show progress between
-LARGEST_DIFFERENCE = 1e-3  # of a probability; measured: 4e-6
+LARGEST_DIFFERENCE = 1e-3  # of a probability, or in deviations; measured: 4e-6
 
 
 def add_export(
@@ -49,7 +49,9 @@ def add_export(
         for runtime, found in zip(runtimes, answers, strict=True):
             found.append(runtime.logits(token_ids[start : start + PROOF_ROWS]))  # (B, C)
             alive()
-    parity = compare(*(np.concatenate(found) for found in answers))
+    facts = read_facts(model_dir)
+    task = task_named(facts.task, facts.fit)
+    parity = compare(task, *(np.concatenate(found) for found in answers))
     if not passes(parity):
         shutil.rmtree(target.parent)
     return parity
@@ -60,14 +62,15 @@ def passes(parity: Parity) -> bool:
     return parity.labels_changed == 0 and parity.largest_difference <= LARGEST_DIFFERENCE
 
 
-def compare(expected: NDArray[np.float32], found: NDArray[np.float32]) -> Parity:
-    """Return how far two sets of logits (rows, labels) are apart as answers."""
+def compare(task: Task, expected: NDArray[np.float32], found: NDArray[np.float32]) -> Parity:
+    """Return how far two sets of logits (rows, outputs) are apart as answers."""
     if not len(expected):
         return Parity(rows=0, labels_changed=0, largest_difference=0.0)
-    difference = np.abs(softmax(expected) - softmax(found)).max()
+    one, other = task.answers(expected), task.answers(found)
+    difference = np.abs(one.sizes - other.sizes).max()
     return Parity(
         rows=len(expected),
-        labels_changed=int((expected.argmax(1) != found.argmax(1)).sum()),
+        labels_changed=int((one.choices != other.choices).any(axis=1).sum()),
         # NaN is as far apart as can be.
         largest_difference=float(difference) if np.isfinite(difference) else 1.0,
     )

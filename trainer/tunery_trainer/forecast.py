@@ -21,7 +21,7 @@ from tunery_trainer.label_names import names_of
 from tunery_trainer.padding import bucket_length
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 from tunery_trainer.sizes import Sizes
-from tunery_trainer.tasks import Encoder, task_named
+from tunery_trainer.tasks import Encoder, Task, task_named
 
 MEASURED_ROWS = 20_000  # of each split, evenly spread; the rest is taken to be like them
 _BATCH_ROWS = 8192  # read at once
@@ -30,7 +30,7 @@ _BATCH_ROWS = 8192  # read at once
 class Lengths:
     """Tokens of a split's rows: of a sample of them where they are many."""
 
-    def __init__(self, path: Path, encoder: Encoder, labels: Sequence[str]) -> None:
+    def __init__(self, path: Path, task: Task, encoder: Encoder, labels: Sequence[str]) -> None:
         from pyarrow import parquet  # 60 MB: only once somebody looks into a dataset
 
         from tunery_trainer.stored_texts import text_columns, texts_of
@@ -44,7 +44,8 @@ class Lengths:
         names = text_columns(path)
         for batch in file.iter_batches(_BATCH_ROWS, columns=[*names, "label"]):
             for found in batch.column("label").value_counts().to_pylist():
-                self.class_counts[numbers[found["values"]]] += found["counts"]
+                for label in task.labels_of(found["values"]):
+                    self.class_counts[numbers[label]] += found["counts"]
             self.ids += encoder(texts_of([batch.column(name)[::stride] for name in names])).ids
 
     @property
@@ -67,9 +68,10 @@ def forecast(message: ForecastFinetune, base_dir: Path) -> Forecasted:
     """
     try:
         base = BaseFacts(base_dir)
-        encoder = task_named(message.task).encoder(base_dir, base.positions)
-        train = Lengths(Path(message.train), encoder, message.labels)
-        validation = Lengths(Path(message.validation), encoder, message.labels)
+        task = task_named(message.task)
+        encoder = task.encoder(base_dir, base.positions)
+        train = Lengths(Path(message.train), task, encoder, message.labels)
+        validation = Lengths(Path(message.validation), task, encoder, message.labels)
         resolved, _ = resolve(
             message.hyperparameters,
             message.recipe,
@@ -89,7 +91,7 @@ def forecast(message: ForecastFinetune, base_dir: Path) -> Forecasted:
     saves = [phase.saves(message.checkpoints) for phase in phases]
     passes = [_passes(phase.lengths, settings, message.device) for phase in phases]
     parts = [part for found in passes for part in found]
-    sizes = Sizes(base_dir, base, len(message.labels), settings)
+    sizes = Sizes(base_dir, base, task.outputs(len(message.labels)), settings)
     kept = _kept(message.checkpoints, sum(saves), last_is_best=len(phases) > settings.seeds)
     return Forecasted(
         id=message.id,
@@ -121,6 +123,7 @@ def _circumstances(
 
     on_cpu = message.device == "cpu"
     return Circumstances(
+        task=message.task,
         lengths=train.tokens,
         positions=base.positions,
         class_counts=train.class_counts,

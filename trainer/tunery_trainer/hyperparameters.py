@@ -23,8 +23,10 @@ from tunery.types import (
     RecipeName,
     Resolved,
     StepSchedule,
+    Task,
 )
 from tunery_trainer.failure import Failure
+from tunery_trainer.protocol.applicability import OFF, unfit
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
@@ -87,6 +89,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
 class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     """What the rules look at."""
 
+    task: Task = "text_classification"
     lengths: NDArray[np.int32]  # tokens of the training rows, cut at `positions`
     positions: int
     class_counts: NDArray[np.int64]  # training rows of each label
@@ -119,8 +122,11 @@ def resolve(
     The recipe stands among them: its choices go before the rules for all (protocol/recipes.py).
 
     Raises:
-        Failure: max_length is more than the model's positions, or a layer is none of the model's.
+        Failure: max_length is more than the model's positions, a layer is none of the model's, or
+            a hyperparameter is not for the task.
     """
+    for each in unfit(found.task, asked):
+        raise Failure("not-for-task", each.message)
     rows = len(found.lengths)
     default = Hyperparameters()
     resolved = {"recipe": _recipe(recipe, found.class_counts)}
@@ -136,11 +142,15 @@ def resolve(
             resolved[name] = Resolved(value=value, source=f"auto:{rule}")
 
     names_teach = found.labels_are_words and not found.pairs
-    unfit = set() if names_teach else {"label_names"}
+    unteachable = set() if names_teach else {"label_names"}
     if _wants_validation(asked, default):
-        unfit.add("train_on_validation")
+        unteachable.add("train_on_validation")
+    if found.task == "multi_label":
+        unteachable.add("train_on_validation")  # which choose the thresholds
+    for name, off in OFF[found.task].items():
+        fill(name, off, f"not-for-{_slug(found.task)}")
     for name, choice in RECIPES[chosen].choices.items():
-        if name not in unfit:
+        if name not in unteachable:
             fill(name, choice.value, chosen)
 
     fill("batch_size", min(_batch_size(rows), rows), "rows")
@@ -189,7 +199,7 @@ def resolve(
     fill("precision", "bf16" if found.has_bf16 else "fp32", "device")
     deep = found.layers >= DEEP_LAYERS
     fill("layerwise_lr_decay", LAYER_DECAY if deep else 1.0, "deep" if deep else "shallow")
-    fill("imbalance", *_imbalance(found.class_counts))
+    fill("imbalance", *_imbalance(found.class_counts, found.task))
     huge = found.layers * found.hidden_size >= HUGE
     fill("gradient_checkpointing", huge, "large-model" if huge else "small-model")
     known = found.on_cpu and found.unknown_share is not None and found.unknown_share < UNKNOWN
@@ -287,12 +297,16 @@ def _has_plateau(asked: Hyperparameters) -> bool:
     return isinstance(asked.scheduler, PlateauSchedule) or asked.scheduler == "reduce_on_plateau"
 
 
-def _imbalance(counts: NDArray[np.int64]) -> tuple[Imbalance, str]:
+def _slug(task: Task) -> str:
+    return task.replace("_", "-")
+
+
+def _imbalance(counts: NDArray[np.int64], task: Task) -> tuple[Imbalance, str]:
     some = counts[counts > 0]
     ratio = float(some.max() / some.min()) if len(some) else 1.0
     if ratio < UNEVEN:
         return "none", f"ratio-below-{UNEVEN:g}"
-    if ratio <= VERY_UNEVEN:
+    if ratio <= VERY_UNEVEN or task == "multi_label":  # a row is of several labels at once
         return "class_weights", f"ratio-to-{VERY_UNEVEN:g}"
     return "class_weights_and_sampling", f"ratio-above-{VERY_UNEVEN:g}"
 

@@ -1,25 +1,22 @@
 """Imbalance: weights by which classes of few rows count for more.
 
 Each of the two ways takes the square root, so that both together balance the classes: a full
-balance by either alone makes much of few rows, which are then learned by heart.
+balance by either alone makes much of few rows, which are then learned by heart. Imports no torch.
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tunery.types import Imbalance
 
 
-def class_weights_of(
-    counts: NDArray[np.int64], imbalance: Imbalance, device: torch.device
-) -> torch.Tensor | None:
+def class_weights_of(counts: NDArray[np.int64], imbalance: Imbalance) -> NDArray[np.float32] | None:
     """Return the weight of each class in the loss (labels,), whose mean over the rows is 1."""
     if imbalance == "none":
         return None
     weights = _roots(counts)
     weights *= counts.sum() / (weights * counts).sum()
-    return torch.from_numpy(weights.astype(np.float32)).to(device)
+    return weights.astype(np.float32)
 
 
 def sampling_weights_of(

@@ -22,7 +22,6 @@ from tunery_trainer.augment import TokenDropout
 from tunery_trainer.checkpoint import TRAINED
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import forward_rows
-from tunery_trainer.imbalance import class_weights_of
 from tunery_trainer.model import Classifier, load_classifier, new_classifier
 from tunery_trainer.optimization import (
     accumulate_gradients,
@@ -34,7 +33,7 @@ from tunery_trainer.preparation import Prepared
 from tunery_trainer.probe import probe_head
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.state import TrainingState
-from tunery_trainer.validation import validate
+from tunery_trainer.validation import Validated, validate
 
 _MIXED_PRECISION = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
@@ -84,8 +83,8 @@ class Learner:
             special_ids=base.special_ids,
             device=device,
         )
-        counts = np.bincount(rows.labels, minlength=len(spec.labels))
-        self._class_weights = class_weights_of(counts, settings.imbalance, device)
+        weights = prepared.task.weights(rows.labels, len(spec.labels), settings.imbalance)
+        self._weights = None if weights is None else torch.from_numpy(weights).to(device)
 
     @classmethod
     def begun(
@@ -155,7 +154,7 @@ class Learner:
         ]
         set_learning_rate(self.optimizer, factor)
         loss, grad_norm = accumulate_gradients(
-            self._accelerator, self._model, parts, self._task, settings, self._class_weights
+            self._accelerator, self._model, parts, self._task, settings, self._weights
         )
         # Judged before the optimizer sees it, so that the weights stay finite.
         taken = may_step(self._accelerator, loss, grad_norm)
@@ -166,7 +165,7 @@ class Learner:
         tokens = passes * sum(part.input_ids.numel() for part in parts)
         return Stepped(loss, grad_norm, tokens, taken)
 
-    def validate(self, rows: TokenRows) -> dict[str, float]:
+    def validate(self, rows: TokenRows) -> Validated:
         """Return the figures of the weights as they are now."""
         return validate(self._model, rows, self._task, self._forward)
 

@@ -19,7 +19,7 @@ from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.specs import EngineRun
 from tunery_trainer.protocol.wire import Load
 from tunery_trainer.runtimes import Runtime
-from tunery_trainer.tasks import Encoder, Task
+from tunery_trainer.tasks import Encoder, Fit, Task
 
 _WARM_LENGTHS = (8, 32, 128)  # tokens; the version's own max_length is added
 _WARM_TEXTS = (1, 8)
@@ -54,7 +54,7 @@ def load_version(
     spec: EngineRun,
     *,
     load_runtime: LoadRuntime = runtimes.load,
-    task_named: Callable[[str], Task] = tasks.task_named,
+    task_named: Callable[[str, Fit], Task] = tasks.task_named,
 ) -> ServedVersion:
     """Return the version that a Load names, ready to answer.
 
@@ -67,7 +67,7 @@ def load_version(
     except manifest.ArtifactCorrupt as error:
         raise Refusal("checkpoint-corrupt", str(error)) from error
     facts, canary = read_facts(model_dir), read_canary(model_dir)
-    task = task_named(facts.task)
+    task = task_named(facts.task, facts.fit)
     encoder = task.encoder(model_dir, facts.max_length)
     runtime = load_runtime(model_dir, message.runtime, device=spec.device, threads=spec.threads)
     probe = encoder(canary.texts).ids

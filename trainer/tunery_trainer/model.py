@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
@@ -93,7 +94,7 @@ def new_classifier(
         for name in _fields(config, ATTENTION_DROPOUT_FIELDS):
             setattr(config, name, dropout)
     encoder = _load_encoder(base_dir, config)
-    head = task.head(facts.hidden_size, labels, dropout)
+    head = task.head(facts.hidden_size, task.outputs(len(labels)), dropout)
     separator = _separator(base_dir, config) if pairs else None
     return _own_memory(Classifier(encoder, head, separator))
 
@@ -102,7 +103,8 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
     """Return the classifier of a model directory, in fp32, in evaluation mode."""
     facts = read_facts(model_dir)
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True)
-    head = task_named(facts.task).head(config.hidden_size, facts.labels, dropout)
+    task = task_named(facts.task, facts.fit)
+    head = task.head(config.hidden_size, task.outputs(len(facts.labels)), dropout)
     separator = _separator(model_dir, config) if facts.pairs else None
     classifier = Classifier(_load_encoder(model_dir, config), head, separator)
     weights = load_file(model_dir / DENSE / "model.safetensors")

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from tunery.types import Task
+from tunery_trainer.tasks import Fit
 
 FACTS_NAME = "tunery.json"
 CANARY_NAME = "canary.json"
@@ -31,6 +32,7 @@ class ModelFacts(msgspec.Struct, kw_only=True, frozen=True):
     max_length: int  # tokens, special ones included
     base_model: str
     pairs: bool = False  # whether it reads pairs of texts, or single ones
+    fit: Fit = Fit()
 
 
 class Canary(msgspec.Struct, kw_only=True, frozen=True):

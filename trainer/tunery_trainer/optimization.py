@@ -107,13 +107,13 @@ def accumulate_gradients(
     parts: list[Batch],
     task: Task,
     settings: Settings,
-    class_weights: Tensor | None,
+    weights: Tensor | None,
 ) -> tuple[float, float]:
     """Leave clipped gradients of a batch; return its mean loss and their norm before clipping."""
     rows = sum(len(part.labels) for part in parts)
     loss = 0.0
     for part in parts:
-        mean = _loss(classifier, part, task, settings, class_weights)
+        mean = _loss(classifier, part, task, settings, weights)
         share = mean * (len(part.labels) / rows)  # parts may differ by a row
         accelerator.backward(share)
         loss += float(share.detach())
@@ -122,15 +122,15 @@ def accumulate_gradients(
 
 
 def _loss(
-    classifier: Any, part: Batch, task: Task, settings: Settings, class_weights: Tensor | None
+    classifier: Any, part: Batch, task: Task, settings: Settings, weights: Tensor | None
 ) -> Tensor:
     smoothing = settings.label_smoothing
     if not settings.rdrop:
         logits: Tensor = classifier(part.input_ids, part.attention_mask)  # (B, C)
-        return task.loss(logits, part.labels, smoothing, class_weights)
+        return task.loss(logits, part.labels, smoothing, weights)
     # Both passes as one batch: each row draws its own dropout.
     twice: Tensor = classifier(part.input_ids.repeat(2, 1), part.attention_mask.repeat(2, 1))
-    mean = task.loss(twice, part.labels.repeat(2), smoothing, class_weights)
+    mean = task.loss(twice, torch.cat([part.labels, part.labels]), smoothing, weights)
     return mean + settings.rdrop * task.disagreement(*twice.chunk(2))
 
 

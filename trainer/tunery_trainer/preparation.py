@@ -4,6 +4,7 @@ Owns which rows are trained on and which choose. What attempt 1 resolved stays.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,25 +57,32 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
     cache = _token_cache(spec, task, base)
     train = cache.load(Path(spec.train), "train", alive)
     validation = cache.load(Path(spec.validation), "validation", alive)
+    task = task.fitted(train.labels)
     proof = validation if len(validation) else train
-    resolved, advice = _resolve(spec, base, train, len(validation))
+    resolved, advice = _resolve(spec, task, base, train, len(validation))
     settings = settle(resolved)
     if settings.train_on_validation:
         train, validation = train.joined(validation), cache.texts([], [])
     if settings.label_names and (names := names_of(spec.labels)):
-        train = train.joined(cache.texts(names, range(len(names))))
+        train = train.joined(cache.texts(names, spec.labels))
     if spec.dry_run:
-        train, validation, proof = (_few_of(rows) for rows in (train, validation, proof))
+        train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     return Prepared(task, base, train, validation, proof, resolved, settings, advice)
 
 
-def _few_of(rows: TokenRows) -> TokenRows:
-    """Return one row of a hundred, and at least two of each class, where there are as many."""
-    order = np.argsort(rows.labels, kind="stable")
-    starts = np.searchsorted(rows.labels[order], rows.labels[order])
+def _few_of(rows: TokenRows, task: Task) -> TokenRows:
+    """Return one row of a hundred, and at least two of each class, where there are as many.
+
+    Rows of the same labels are a class, of numbers all rows are.
+    """
+    classes = np.zeros(len(rows), np.int64)
+    if task.has_labels and len(rows):
+        classes = np.unique(rows.labels, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(classes, kind="stable")
+    starts = np.searchsorted(classes[order], classes[order])
     rank = np.arange(len(order)) - starts  # of a row within its class
-    size = np.bincount(rows.labels)[rows.labels[order]]
+    size = np.bincount(classes)[classes[order]]
     wanted = np.maximum(DRY_ROWS_OF_CLASS, np.ceil(DRY_SHARE * size))
     return rows.of(np.sort(order[rank < wanted]))
 
@@ -87,13 +95,13 @@ def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
         tokenizer_file=base_dir / "tokenizer.json",
         positions=base.positions,
         dataset_fingerprint=spec.dataset_fingerprint,
-        labels=spec.labels,
+        targets=partial(task.targets, labels=spec.labels),
         pairs=has_pairs(Path(spec.train)),
     )
 
 
 def _resolve(
-    spec: FinetuneRun, base: BaseFacts, train: TokenRows, validation_rows: int
+    spec: FinetuneRun, task: Task, base: BaseFacts, train: TokenRows, validation_rows: int
 ) -> tuple[dict[str, Resolved], list[Advice]]:
     cuda = spec.device != "cpu"
     fresh, advice = resolve(
@@ -102,7 +110,8 @@ def _resolve(
         Circumstances(
             lengths=train.lengths,
             positions=base.positions,
-            class_counts=np.bincount(train.labels, minlength=len(spec.labels)),
+            task=spec.task,
+            class_counts=task.counts(train.labels, len(spec.labels)),
             has_mask=base.mask_id is not None,
             labels_are_words=names_of(spec.labels) is not None,
             pairs=train.pairs,

@@ -26,7 +26,7 @@ from tunery_trainer.protocol.leash import supervised
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.state import TrainingState
 from tunery_trainer.stored_texts import has_pairs, text_columns, texts_of
-from tunery_trainer.tasks import Text, task_named
+from tunery_trainer.tasks import Fit, Text, task_named
 
 CANARY_ROWS = 8
 PARITY_ROWS = 256
@@ -75,6 +75,7 @@ class Publisher:
         figures: dict[str, float],
         best: bool,
         best_weights: dict[str, Tensor] | None,
+        fit: Fit,
     ) -> None:
         """Write `checkpoints/step-N`, and say so."""
         directory = self._work_dir / "checkpoints"
@@ -82,7 +83,7 @@ class Publisher:
         manifest_sha256, size_bytes = checkpoint.publish(
             target,
             classifier,
-            model_facts=self._model_facts(),
+            model_facts=self._model_facts(fit),
             tokenizer_from=self._base_dir,
             canary=self._canary(classifier),
             facts=self._facts | {"step": state.step, "best": best, **figures},
@@ -111,6 +112,7 @@ class Publisher:
         *,
         step: int,
         stop_reason: str | None,
+        fit: Fit,
         proof: TokenRows,
         alive: Callable[[], None],
     ) -> None:
@@ -125,7 +127,7 @@ class Publisher:
         manifest_sha256, size_bytes = checkpoint.publish(
             self._work_dir / "version",
             classifier,
-            model_facts=self._model_facts(),
+            model_facts=self._model_facts(fit),
             tokenizer_from=self._base_dir,
             canary=self._canary(classifier),
             facts=self._facts | {"step": step, "stop_reason": stop_reason},
@@ -138,7 +140,7 @@ class Publisher:
             self._emit(
                 WarningRaised(
                     code="parity-failed",
-                    message=f"the export changed {parity.labels_changed} of {parity.rows} labels "
+                    message=f"the export changed {parity.labels_changed} of {parity.rows} answers "
                     f"and probabilities by up to {parity.largest_difference:g}; it was left out",
                 )
             )
@@ -153,13 +155,14 @@ class Publisher:
             )
         )
 
-    def _model_facts(self) -> ModelFacts:
+    def _model_facts(self, fit: Fit) -> ModelFacts:
         return ModelFacts(
             task=self._spec.task,
             labels=self._spec.labels,
             max_length=self._settings.max_length,
             base_model=self._spec.base_model,
             pairs=self._pairs,
+            fit=fit,
         )
 
     def _canary(self, classifier: Classifier) -> Canary:

@@ -22,6 +22,7 @@ from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
 from tunery_trainer.protocol.specs import ReaderRun
 from tunery_trainer.socket_server import Connection, following, serve
+from tunery_trainer.tasks import task_named
 from tunery_trainer.vocabulary import unknown_id_of
 
 _MAX_TOKENIZERS = 8  # 10 to 50 MB each
@@ -80,18 +81,21 @@ class Reader:
         """
         cutter = self._cutter(message.base_model)
         encodings = cutter.cut(message.texts, message.max_length)
+        task, places = task_named(message.task), {each: i for i, each in enumerate(message.known)}
+        ids = [[places[each] for each in task.labels_of(cell)] for cell in message.labels]
         rows = [
             PreviewRow(
                 text=text.text if isinstance(text, TextPair) else text,
                 text_pair=text.text_pair if isinstance(text, TextPair) else None,
                 label=label,
-                label_id=label_id,
+                label_id=label_ids[0] if label_ids else 0,
+                label_ids=label_ids,
                 tokens=encoding.tokens,
                 truncated=bool(encoding.overflowing),
                 unknown=cutter.unknown_in(encoding),
             )
-            for text, label, label_id, encoding in zip(
-                message.texts, message.labels, message.label_ids, encodings, strict=True
+            for text, label, label_ids, encoding in zip(
+                message.texts, message.labels, ids, encodings, strict=True
             )
         ]
         # [CLS] and [SEP] stand in every row; they would hide that a short text is all unknown.
@@ -128,7 +132,8 @@ class Reader:
         if isinstance(message, wire.DiffDatasets):
             before = functools.partial(places, Path(message.before_dir))
             after = functools.partial(places, Path(message.after_dir))
-            diff = compare(message.before, message.after, before, after)
+            labels_of = task_named(message.task).labels_of
+            diff = compare(message.before, message.after, before, after, labels_of)
             return wire.Diffed(id=message.id, diff=diff)
         if isinstance(message, wire.ForecastFinetune):
             return forecast(message, self._directory(message.base_model))

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from tunery_trainer.tasks import Fit
+
 
 class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     """How a phase has ended that had validation rows to choose by."""
@@ -10,6 +12,7 @@ class Outcome(msgspec.Struct, kw_only=True, frozen=True):
     best_value: float  # of a validation; more is better
     best_share: float  # of the phase's steps, after which that was, 0..1
     stop_reason: str | None
+    fit: Fit | None = None  # of that validation
 
 
 class TrainingState(msgspec.Struct, kw_only=True):
@@ -22,6 +25,7 @@ class TrainingState(msgspec.Struct, kw_only=True):
     outcomes: list[Outcome] = []  # of the phases that have ended
     best_step: int | None = None  # over all phases: whose weights are kept
     best_value: float | None = None
+    best_fit: Fit | None = None  # what the task has measured there
     stop_reason: str | None = None
     scaler: dict[str, int | float] = {}  # of fp16's loss scaling
     # Of this phase:
@@ -30,6 +34,7 @@ class TrainingState(msgspec.Struct, kw_only=True):
     validated_step: int = 0
     phase_best_step: int | None = None
     phase_best_value: float | None = None
+    phase_best_fit: Fit | None = None
     stale_validations: int = 0  # since the best one
     borne_validations: int = 0  # since the best one, or since the rate was reduced
     reductions: int = 0  # of the learning rate, by validations that were no better
@@ -45,10 +50,11 @@ class TrainingState(msgspec.Struct, kw_only=True):
                     best_value=self.phase_best_value,
                     best_share=(best - began) / total_steps,
                     stop_reason=self.stop_reason,
+                    fit=self.phase_best_fit,
                 ),
             ]
         self.phase, self.phase_began = self.phase + 1, self.step
         self.stop_reason = None
         self.window_loss, self.window_steps = 0.0, 0
-        self.phase_best_step = self.phase_best_value = None
+        self.phase_best_step = self.phase_best_value = self.phase_best_fit = None
         self.stale_validations = self.borne_validations = self.reductions = 0

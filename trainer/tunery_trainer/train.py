@@ -11,7 +11,6 @@ warm.
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunery_trainer import checkpoint
-from tunery_trainer.baselines import BASELINE_ROWS, majority, untrained
+from tunery_trainer.baselines import BASELINE_ROWS, textless, untrained
 from tunery_trainer.dropout import use_fast_masks
 from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.failure import Failure
@@ -43,6 +42,7 @@ from tunery_trainer.protocol.events import (
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.publishing import Publisher
 from tunery_trainer.state import TrainingState
+from tunery_trainer.tasks import Fit
 from tunery_trainer.validation import judge
 
 LOG_EVERY_STEPS = 10  # at most this; a phase has at least LOGGED_LOSSES, if it has as many steps
@@ -212,11 +212,8 @@ class Training:
         state, every = self._state, self._spec.checkpoints.every
         every = phase.steps_per_epoch if every == "epoch" else every
         lengths = np.minimum(phase.rows.lengths, self._settings.max_length)
-        sampling_weights = sampling_weights_of(
-            np.bincount(phase.rows.labels, minlength=len(self._spec.labels)),
-            phase.rows.labels,
-            self._settings.imbalance,
-        )
+        counts = self._prepared.task.counts(phase.rows.labels, len(self._spec.labels))
+        sampling_weights = sampling_weights_of(counts, phase.rows.labels, self._settings.imbalance)
         initial = learner.weights() if not state.step and phase.validation else None
         batches: list[NDArray[np.int64]] = []
         _log.info("training from step %d to %d", state.step, state.phase_began + phase.end_step)
@@ -291,12 +288,12 @@ class Training:
     def _validate(self, phase: Phase, learner: Learner) -> None:
         state = self._state
         began_at = time.monotonic()
-        figures: dict[str, float] = {}
+        figures, fit = dict[str, float](), self._fit
         self._watch.enter("validating")
         if phase.validation is not None:
             cut = np.minimum(phase.validation.lengths, self._settings.max_length)
             self._watch.meter.validating(tokens=int(cut.sum()))
-            figures = learner.validate(phase.validation)
+            figures, fit = learner.validate(phase.validation)
         if figures:
             self._watch.emit(MetricLogged(step=state.step, values=finite(figures)))
         told = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
@@ -306,32 +303,44 @@ class Training:
         if phase.chooses:
             stopped_before = state.stop_reason is not None
             better = judge(figures, state, self._settings)
+            if state.phase_best_step == state.step:
+                state.phase_best_fit = fit
             if whole and not stopped_before:
                 state.stop_reason = None  # nothing was stopped early
         else:
             better = whole
             state.best_step = state.step if whole else state.best_step
+            fit = median_of(state.outcomes).fit or fit  # there are no rows to measure it anew
         if better:
-            self._best_weights = learner.weights()
-        self._save(phase, learner, figures, best=better)
+            self._best_weights, state.best_fit = learner.weights(), fit
+        self._save(phase, learner, figures, best=better, fit=fit)
         self._validation_seconds = time.monotonic() - began_at
         self._watch.enter("training" if phase.chooses else "refitting")
 
     def _judge_baselines(self, phase: Phase, learner: Learner, initial: dict[str, Tensor]) -> None:
         assert phase.validation is not None
         few = phase.validation.spread(BASELINE_ROWS)
-        counts = np.bincount(phase.rows.labels, minlength=len(self._spec.labels))
-        judged = partial(learner.validate, few)
-        figures = untrained(learner.classifier, initial, judged)
-        figures |= majority(few, counts, self._prepared.task)
+        figures = untrained(learner.classifier, initial, lambda: learner.validate(few).figures)
+        targets, labels = phase.rows.labels, len(self._spec.labels)
+        figures |= textless(few, targets, labels, self._prepared.task)
         self._watch.emit(MetricLogged(step=0, values=finite(figures)))
 
     def _save_as_it_stands(self, phase: Phase, learner: Learner) -> None:
         if self._state.step > self._saved_step:
-            self._save(phase, learner, {}, best=False)
+            self._save(phase, learner, {}, best=False, fit=self._fit)
+
+    @property
+    def _fit(self) -> Fit:
+        return self._state.best_fit or self._prepared.task.fit
 
     def _save(
-        self, phase: Phase, learner: Learner, figures: dict[str, float], *, best: bool
+        self,
+        phase: Phase,
+        learner: Learner,
+        figures: dict[str, float],
+        *,
+        best: bool,
+        fit: Fit,
     ) -> None:
         state = self._state
         learner.keep_scale(state)
@@ -343,6 +352,7 @@ class Training:
             figures=figures,
             best=best,
             best_weights=self._best_weights,
+            fit=fit,
         )
         self._saved_step = state.step
 
@@ -358,6 +368,7 @@ class Training:
             learner.classifier,
             step=state.best_step,
             stop_reason=state.stop_reason,
+            fit=self._fit,
             proof=self._prepared.proof,
             alive=self._watch.meter.alive,
         )

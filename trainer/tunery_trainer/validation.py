@@ -5,7 +5,7 @@ Owns the choice of what counts as better.
 
 import math
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,25 @@ from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
 from tunery_trainer.state import TrainingState
-from tunery_trainer.tasks import Task
+from tunery_trainer.tasks import Fit, Task
 
 
-def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> dict[str, float]:
+class Validated(NamedTuple):
+    """The figures of a validation, and what the task has measured there for answers to come."""
+
+    figures: dict[str, float]
+    fit: Fit
+
+
+def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> Validated:
     """Return validation_loss and the figures of the task; nothing where there are no rows."""
     if not len(rows):
-        return {}
-    figures = figures_of(forward(classifier, classifier, rows), rows, task)
+        return Validated({}, task.fit)
+    logits = forward(classifier, classifier, rows)
+    task = task.tuned(logits, rows.labels)
+    figures = figures_of(logits, rows, task)
     loss = figures.pop("loss", None)
-    return figures if loss is None else {"validation_loss": loss, **figures}
+    return Validated(figures if loss is None else {"validation_loss": loss, **figures}, task.fit)
 
 
 def figures_of(logits: NDArray[np.float32], rows: TokenRows, task: Task) -> dict[str, float]:
@@ -64,7 +73,8 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
 
 
 def _value(figures: dict[str, float], settings: Settings) -> float:
-    metric = settings.early_stopping.metric if settings.early_stopping else "macro_f1"
+    usual = "macro_f1" if "macro_f1" in figures else "loss"
+    metric = settings.early_stopping.metric if settings.early_stopping else usual
     value = -figures["validation_loss"] if metric == "loss" else figures[metric]
     # NaN is never better, and the resume state is JSON, which has none.
     return value if math.isfinite(value) else -sys.float_info.max

@@ -11,7 +11,7 @@ from tunery._uploads import media_type_of
 from tunery.cli.failures import CommandFailed
 from tunery.cli.programs import child_environment, require, trainer_command
 from tunery.cli.terminal import Terminal
-from tunery.types import Columns, ErrorInfo, Policies, Progress, Report
+from tunery.types import Columns, ErrorInfo, Policies, Progress, Report, Task
 
 _MODULES = ("tunery_trainer", "pyarrow")
 
@@ -33,7 +33,11 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def check_files(
-    sources: Mapping[str, Path], columns: Columns | None, policies: Policies, terminal: Terminal
+    sources: Mapping[str, Path],
+    task: Task,
+    columns: Columns | None,
+    policies: Policies,
+    terminal: Terminal,
 ) -> Checked:
     """Return what the ingest of the service would find in these files.
 
@@ -56,6 +60,7 @@ def check_files(
             }
             for name, path in sources.items()
         ],
+        "task": task,
         "columns": columns,
         "policies": policies,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from click.shell_completion import CompletionItem
@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from tunery import Client
 from tunery.cli.terminal import Terminal
 from tunery.errors import TuneryError
+from tunery.types import Task
 
 F = TypeVar("F", bound=Callable[..., Any])
 COMPLETION_SECONDS = 2.0  # that a Tab may take
@@ -118,11 +119,14 @@ def file_options(function: F) -> F:
         click.option("--train", type=path, help="The training rows, instead of FILE."),
         click.option("--validation", type=path, help="The validation rows."),
         click.option("--test", type=path, help="The test rows."),
+        click.option("--task", type=click.Choice(get_args(Task)), default="text_classification",
+                     show_default=True, help="What is learned."),
         click.option("--text", "text_column", help="The column of the texts; guessed."),
         click.option("--text-pair", "pair_column", help="The column of a second text each."),
         click.option("--label", "label_column", help="The column of the labels; guessed."),
+        click.option("--label-separator", help="What parts several labels; else a JSON list."),
         policy_options,
-    ]
+    ]  # fmt: skip
     for decorator in reversed(decorators):
         function = decorator(function)
     return function

@@ -39,7 +39,7 @@ def _parts(report: Report, title: str, translate: Translate) -> Iterator[Rendera
     verdict = _verdict(report, translate)
     yield Text.assemble((title, "bold"), "  ", verdict)
     yield Padding(facts(_read(report, translate), translate), (0, 0, 1, 0), expand=False)
-    if report.labels.counts:
+    if any(report.labels.counts.values()):
         yield _labels(report, translate)
     if report.transforms:
         yield _transforms(report, translate)
@@ -70,7 +70,9 @@ def _read(report: Report, translate: Translate) -> Iterator[tuple[str, str | Non
         named = {",": "", "\t": "tab", None: ""}.get(delimiter, str(delimiter))
         parts = [report.dialect.format, report.encoding, report.dialect.newline, named]
         yield "format", ", ".join(part for part in parts if part)
-    splits = {split: sum(counts.values()) for split, counts in report.labels.counts.items()}
+    splits = report.splits or {
+        split: sum(counts.values()) for split, counts in report.labels.counts.items()
+    }
     yield "splits", ", ".join(f"{split} {rows:,}" for split, rows in splits.items()) or None
     yield "left out", f"{report.dropped_total:,}" if report.dropped_total else None
     yield from _texts(report, translate)

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from tunery.types._meta import (
     MAX_INT,
     NAME_PATTERN,
@@ -13,7 +15,7 @@ from tunery.types._meta import (
 )
 from tunery.types.problems import ErrorInfo
 
-Task = Literal["text_classification"]
+Task = Literal["text_classification", "multi_label"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Fraction = Annotated[float, about("Share of the rows, from 0 to 1.", 0.15, ge=-1e308, le=1e308)]
@@ -31,6 +33,12 @@ class Columns(Request, kw_only=True, frozen=True):
     label: ColumnName
     text_pair: Annotated[
         ColumnName | None, about("The second text of each row.", None, "hypothesis")
+    ] = None
+    label_separator: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=8)] | None,
+        about(
+            "Of multi_label: what parts the labels of a cell; else it is a JSON list.", None, "|"
+        ),
     ] = None
 
 
@@ -179,6 +187,9 @@ class ColumnsUsed(Answer, kw_only=True, frozen=True):
     inferred: Annotated[bool, about("Whether tunery guessed them.", False)]
     text_pair: Annotated[
         ColumnName | None, about("The second text of each row.", None, "hypothesis")
+    ] = None
+    label_separator: Annotated[
+        str | None, about("What parts the labels of a cell; null for a JSON list.", None, "|")
     ] = None
 
 

@@ -58,7 +58,10 @@ class Evaluation(Answer, kw_only=True, frozen=True):
     precision: Annotated[str, about("Of the weights.", "fp32")]
     metrics: Annotated[dict[str, Metric], about("By name.", {"accuracy": {"value": 0.926}})]
     per_class: Annotated[list[ClassMetrics], about("In the order of the labels.")]
-    confusion: Annotated[Confusion, about("Which label is taken for which.")]
+    confusion: Annotated[
+        Confusion | None,
+        about("Which label is taken for which; null where a row may have several, or none."),
+    ]
     test_set_uses: Annotated[
         int, about("How often this test split has been read.", 1, ge=0, le=MAX_INT)
     ]

@@ -18,6 +18,8 @@ StoppingMetric = Literal[
     "weighted_f1",
     "weighted_precision",
     "weighted_recall",
+    "micro_f1",
+    "subset_accuracy",
 ]
 Precision = Literal["fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "adam", "sgd", "adafactor"]

@@ -49,6 +49,14 @@ class Prediction(Answer, kw_only=True, frozen=True):
     scores: Annotated[list[LabelScore], about("The `top_k` most probable, best first.")]
     tokens: Annotated[int, about("That the model read.", 7, ge=0, le=MAX_INT)]
     truncated: Annotated[bool, about("Whether the text was cut.", False)]
+    labels: Annotated[
+        list[str] | None,
+        about(
+            "Of multi_label: every label that reaches its threshold, maybe none; else null.",
+            None,
+            ["card_arrival", "fee"],
+        ),
+    ] = None
 
 
 class PredictResponse(Answer, kw_only=True, frozen=True):

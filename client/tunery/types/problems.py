@@ -338,6 +338,8 @@ _TABLE = (
      "Send what it was trained on: a text, or an object with `text` and `text_pair`.",
      "模型读取的是单条文本或文本对",
      "请发送与训练时相同的形式：一条文本，或含 `text` 和 `text_pair` 的对象。"),
+    ("not-for-task", 422, "The hyperparameter is not for this task", "Leave it out.",
+     "该超参数不适用于此任务类型", "请去掉它。"),
     ("task-mismatch", 422, "The dataset is for another task", "Use a dataset of this task.",
      "数据集属于另一种任务", "请使用该任务的数据集。"),
     ("no-such-layer", None, "The base model has fewer layers",

@@ -72,7 +72,8 @@ class RowGroup(Answer, kw_only=True, frozen=True):
     lines: Annotated[list[Count], about("1-based lines, at most 20.", [12, 40])]
     labels: Annotated[list[str], about("Their labels, sorted.", ["card_arrival"])]
     text_pair: Annotated[
-        str | None, about("The second text, of a pair, at most 200 characters.")
+        str | None,
+        about("The second text, of a pair, at most 200 characters.", None, "You have 14 days."),
     ] = None
 
 
@@ -189,6 +190,7 @@ class Report(Answer, kw_only=True, frozen=True):
         dict[str, Ratio],
         about("Share of the letters and emoji, by script.", {"latin": 0.98, "emoji": 0.02}),
     ] = {}
+    splits: Annotated[dict[str, Count], about("Rows by split.", {"train": 7011})] = {}
     personal_data: Annotated[
         dict[str, Count],
         about("Rows that hold one, by kind; never the values.", {"email": 0, "phone": 3}),

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from tunery.types._meta import MAX_INT, Answer, Ratio, about
+from tunery.types._meta import MAX_INT, Answer, Count, Ratio, about
 from tunery.types.datasets import Split
 
 
@@ -11,8 +11,10 @@ class Row(Answer, kw_only=True, frozen=True):
 
     line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
     text: Annotated[str, about("The text.", "I lost my card")]
-    label: Annotated[str, about("The label.", "lost_or_stolen_card")]
-    text_pair: Annotated[str | None, about("The second text, of a pair.")] = None
+    label: Annotated[str, about("The label; of multi_label a JSON list.", "lost_or_stolen_card")]
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair.", None, "You have 14 days.")
+    ] = None
 
 
 class RowPage(Answer, kw_only=True, frozen=True):
@@ -28,11 +30,19 @@ class PreviewRow(Answer, kw_only=True, frozen=True):
 
     text: Annotated[str, about("The text.", "I lost my card")]
     label: Annotated[str, about("The label.", "lost_or_stolen_card")]
-    label_id: Annotated[int, about("Index of the model's output.", 41, ge=0, le=MAX_INT)]
+    label_id: Annotated[
+        int,
+        about("Index of its output: the first of `label_ids`, or 0.", 41, ge=0, le=MAX_INT),
+    ]
     tokens: Annotated[list[str], about("As the tokenizer cuts it.", ["[CLS]", "i", "lost"])]
     truncated: Annotated[bool, about("Whether tokens were cut off at the end.", False)]
     unknown: Annotated[int, about("Tokens that the vocabulary lacks.", 0, ge=0, le=MAX_INT)]
-    text_pair: Annotated[str | None, about("The second text, of a pair.")] = None
+    label_ids: Annotated[
+        list[Count], about("Indices of all its labels; of multi_label there may be several.", [41])
+    ] = []
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair.", None, "You have 14 days.")
+    ] = None
 
 
 class Preview(Answer, kw_only=True, frozen=True):
@@ -53,7 +63,8 @@ class RowChange(Answer, kw_only=True, frozen=True):
     split_before: Annotated[Split | None, about("In the earlier one.", "train")]
     split_after: Annotated[Split | None, about("In the later one.", "train")]
     text_pair: Annotated[
-        str | None, about("The second text, of a pair, at most 200 characters.")
+        str | None,
+        about("The second text, of a pair, at most 200 characters.", None, "You have 14 days."),
     ] = None
 
 

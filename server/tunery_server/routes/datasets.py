@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import (
     SPLIT_COLUMNS,
-    Columns,
     Dataset,
     DatasetSpec,
     FieldError,
@@ -42,7 +41,7 @@ _TOLERANCE = 1e-6  # of the sum of the shares
 async def register(request: Request, data: JSONBody[DatasetSpec]) -> Response[Dataset]:
     """Register a dataset; the same name again is the next version."""
     _check_split(data)
-    _check_columns(data.columns)
+    _check_columns(data)
     _check_encoding(data.policies.encoding)
     file_ids = _file_ids(data)
 
@@ -217,9 +216,16 @@ def _check_split(spec: DatasetSpec) -> None:
         raise Refusal("invalid-split", message)
 
 
-def _check_columns(columns: Columns | None) -> None:
+def _check_columns(spec: DatasetSpec) -> None:
+    columns = spec.columns
     if columns is None:
         return
+    if columns.label_separator is not None and spec.task != "multi_label":
+        message = f"label_separator is for multi_label, not for {spec.task}"
+        error = FieldError(
+            code="schema-violation", message=message, pointer="/columns/label_separator"
+        )
+        raise Refusal("schema-violation", message, errors=[error])
     named = {"text": columns.text, "label": columns.label, "text_pair": columns.text_pair}
     for one, other in itertools.combinations(named, 2):
         if named[one] == named[other]:

@@ -38,7 +38,7 @@ async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]
         if dataset.status != "ready":
             raise Refusal("dataset-not-ready", f"{data.dataset} is {dataset.status}")
         await _check_held_out(connection, request.project, data)
-        await _check_pairs(connection, request.project, data, dataset)
+        await _check_kind(connection, request.project, data, dataset)
         await _check_labels(connection, request.project, data, dataset)
         await check_queue(connection, request.project)
         job = await jobs.add(
@@ -108,16 +108,22 @@ async def _training_job(
     return None if job is None else await jobs.get(connection, project, job)
 
 
-async def _check_pairs(
+async def _check_kind(
     connection: AsyncConnection, project: str, spec: EvaluateSpec, dataset: Row[Any]
 ) -> None:
-    """Refuse pairs for a model of single texts, and the reverse; the job judges what is gone."""
+    """Refuse rows of another task, or pairs for a model of single texts and the reverse.
+
+    Where the dataset that the model was trained on is gone, the job judges.
+    """
     trained = await _training_job(connection, project, spec)
     if trained is None:
         return
     own = await datasets.get(connection, project, str(trained.spec.get("dataset")))
     if own is None or own.columns is None:
         return
+    if own.task != dataset.task:
+        message = f"the model is for {own.task}, the dataset for {dataset.task}"
+        raise Refusal("task-mismatch", message)
     reads, holds = own.columns.text_pair is not None, dataset.columns.text_pair is not None
     if reads != holds:
         kinds = ("pairs", "single texts") if reads else ("single texts", "pairs")

@@ -21,6 +21,7 @@ from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
+from tunery_trainer.protocol.applicability import unfit
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 
 MAX_QUEUED = 50  # jobs of one project
@@ -172,6 +173,14 @@ def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:
         raise unknown(spec.dataset)
     if dataset.status != "ready":
         raise Refusal("dataset-not-ready", f"{spec.dataset} is {dataset.status}")
+    errors = [
+        FieldError(
+            code="not-for-task", message=each.message, pointer=f"/hyperparameters/{each.name}"
+        )
+        for each in unfit(dataset.task, spec.hyperparameters)
+    ]
+    if errors:
+        raise Refusal("not-for-task", errors[0].message, errors=errors)
     batch_size = spec.hyperparameters.batch_size
     splits: dict[str, int] = dataset.splits or {}
     rows = splits.get("train", 0)

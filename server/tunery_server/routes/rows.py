@@ -73,8 +73,9 @@ async def preview(
                 else TextPair(text=found.text, text_pair=found.text_pair)
                 for found in read.rows
             ],
+            task=row.task,
             labels=[found.label for found in read.rows],
-            label_ids=[row.labels.index(found.label) for found in read.rows],
+            known=row.labels,
             max_length=min(max_length, models.max_positions(base_model) or max_length),
         )
 
@@ -91,6 +92,9 @@ async def diff(
 ) -> Response[DatasetDiff]:
     """Return what changed from another dataset to this one, such as its parent."""
     earlier, later = await _ready(request, earlier_id), await _ready(request, dataset_id)
+    if earlier.task != later.task:
+        message = f"{earlier_id} is for {earlier.task}, {dataset_id} for {later.task}"
+        raise Refusal("task-mismatch", message)
     earlier_folder = await request.services.artifacts.fetch(earlier.artifact)
     folder = await request.services.artifacts.fetch(later.artifact)
 
@@ -101,6 +105,7 @@ async def diff(
             after=dataset_id,
             before_dir=str(earlier_folder),
             after_dir=str(folder),
+            task=later.task,
         )
 
     reply = await request.services.engines.ask_reader(ask)

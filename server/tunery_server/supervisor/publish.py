@@ -336,6 +336,6 @@ def _verified(work: Path, made: Made, made_at: str) -> Path:
 def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
     stopping = msgspec.convert(job.spec, FinetuneSpec).hyperparameters.early_stopping
     name = "macro_f1" if stopping is None else stopping.metric
-    if name == "loss":
+    if name == "loss" or not any(name in row.metrics for row in rows):
         return sorted(rows, key=lambda row: row.metrics.get("validation_loss") or float("inf"))
     return sorted(rows, key=lambda row: -(row.metrics.get(name) or 0.0))

@@ -93,7 +93,7 @@ def ingest(tmp_path: Path) -> Ingest:
             work_dir=str(tmp_path),
             job="job_1",
             dataset="ds_1",
-            task="text_classification",
+            task=fields.pop("task", "text_classification"),
             files=files,
             columns=fields.pop("columns", None),
             split=split or SplitSpec(),

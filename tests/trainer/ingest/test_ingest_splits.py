@@ -167,6 +167,6 @@ def test_report_says_columns_and_counts_by_split(ingest, csv_of):
     outcome = ingest(csv_of(60, "好吃,Ham", "odd,ham"))
 
     written = json.loads((outcome.directory / "report.json").read_text())
-    columns = {"text": "text", "text_pair": None, "label": "label", "inferred": True}
-    assert written["columns"] == columns
+    columns = {"text": "text", "text_pair": None, "label": "label", "label_separator": None}
+    assert written["columns"] == columns | {"inferred": True}
     assert written["labels"]["counts"]["train"]["spam"] > 0

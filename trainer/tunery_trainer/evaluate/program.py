@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tunery_trainer import runtimes
 from tunery_trainer.failure import Failure
@@ -21,7 +20,7 @@ from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.stored_texts import text_columns, texts_of
-from tunery_trainer.tasks import Text, task_named
+from tunery_trainer.tasks import Targets, Task, Text, task_named
 
 CHUNK_ROWS = 256  # of one call: of like length, and short enough to show progress between
 
@@ -43,9 +42,9 @@ def run(
     except manifest.ArtifactCorrupt as error:
         raise Failure("checkpoint-corrupt", str(error)) from error
     facts = read_facts(model_dir)
-    texts, targets = _rows(Path(spec.rows), facts)
+    task = task_named(facts.task, facts.fit)
+    texts, targets = _rows(Path(spec.rows), facts, task)
     runtime = runtimes.load(model_dir, spec.runtime, device=spec.device, threads=spec.threads)
-    task = task_named(facts.task)
 
     meter.enter("tokenising")
     encoder = task.encoder(model_dir, facts.max_length)
@@ -58,7 +57,7 @@ def run(
             return
 
     meter.enter("evaluating")
-    logits = np.zeros((len(texts), len(facts.labels)), dtype=np.float32)
+    logits = np.zeros((len(texts), task.outputs(len(facts.labels))), dtype=np.float32)
     done = 0
     for indices in _chunks(token_ids):
         logits[indices] = runtime.logits([token_ids[i] for i in indices])  # (B, C)
@@ -83,23 +82,14 @@ def run(
     )
 
 
-def _rows(parquet: Path, facts: ModelFacts) -> tuple[list[Text], NDArray[np.int64]]:
+def _rows(parquet: Path, facts: ModelFacts, task: Task) -> tuple[list[Text], Targets]:
     names = text_columns(parquet)
     if facts.pairs != (len(names) == 2):
         kinds = ("pairs", "single texts") if facts.pairs else ("single texts", "pairs")
         raise Failure("pair-mismatch", "the model reads {}, the rows are {}".format(*kinds))
     table = pq.read_table(parquet, columns=[*names, "label"])
-    index = {label: i for i, label in enumerate(facts.labels)}
-    labels: list[str] = table.column("label").to_pylist()
-    unknown = sorted(set(labels) - index.keys())
-    if unknown:
-        raise Failure(
-            "label-mismatch",
-            f"{len(unknown)} labels of the rows are not among the model's {len(index)}, "
-            f"such as {unknown[0]!r}",
-        )
     texts = texts_of([table.column(name) for name in names])
-    return texts, np.array([index[label] for label in labels], np.int64)
+    return texts, task.targets(table.column("label").to_pylist(), facts.labels)
 
 
 def _chunks(token_ids: list[list[int]]) -> Iterator[list[int]]:

@@ -94,7 +94,11 @@ def _named(names: Sequence[str], wanted: Columns, errors: Findings) -> ColumnsUs
     if not all(found):
         return None
     return ColumnsUsed(
-        text=wanted.text, label=wanted.label, text_pair=wanted.text_pair, inferred=False
+        text=wanted.text,
+        label=wanted.label,
+        text_pair=wanted.text_pair,
+        label_separator=wanted.label_separator,
+        inferred=False,
     )
 
 

@@ -16,6 +16,7 @@ from tunery_trainer.ingest.findings import Findings, quote
 from tunery_trainer.ingest.near import Sketches
 from tunery_trainer.ingest.normalise import Normaliser, hashes
 from tunery_trainer.ingest.table import NOWHERE, Spool, Table
+from tunery_trainer.tasks import Task
 
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -35,7 +36,10 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 class Gatherer:
     """Takes rows part by part; what is compared later is worked out while they are at hand."""
 
-    def __init__(self, directory: Path, seed: int, *, aside: str | None, sketch: bool) -> None:
+    def __init__(
+        self, directory: Path, seed: int, *, task: Task, aside: str | None, sketch: bool
+    ) -> None:
+        self._task = task
         self._spool = Spool(directory / "texts.arrow")
         self._seed = seed
         self._aside = aside  # group_by, time_column or column
@@ -80,6 +84,7 @@ class Gatherer:
         empty = np.empty(0, np.int64)
         table = Table(
             spool=self._spool,
+            task=self._task,
             names=list(self._names),
             own=self.count,
             lines=joined.get("lines", empty),

@@ -44,9 +44,11 @@ class _Fault(Exception):
 
 
 def open_jsonl(
-    file: TextFile, wanted: Columns | None, aside: str | None, errors: Findings
+    file: TextFile, wanted: Columns | None, aside: str | None, errors: Findings, *, lists: bool
 ) -> Opened | None:
     """Return the table; null when the first objects lack the columns, which is reported.
+
+    With `lists` a label may be a list of strings.
 
     A file that is one array of objects is read like one that has an object on each line.
     """
@@ -68,7 +70,12 @@ def open_jsonl(
         return Opened(None, parts_of(None for _ in objects), kind, seen=seen)
     names = list(dict.fromkeys(name for each in whole for name in each))
     few = len(names) <= MAX_COLUMNS  # else it is refused, and the cells would be too many
-    cells = [[_written(each.get(name)) or "" for name in names] for each in whole if few]
+    cells = [
+        [_written(cell) or "" if lists or not isinstance(cell, list) else ""
+         for cell in map(each.get, names)]
+        for each in whole
+        if few
+    ]  # fmt: skip
     chosen = choose(names, cells, wanted, aside, errors)
     if chosen is None:
         return None
@@ -85,7 +92,10 @@ def open_jsonl(
                 message = f"{quote(cell)} holds half a surrogate pair"
                 errors.add("invalid-unicode", message, line=record.line, column=name)
 
-    records = (None if each is None else _record(each, used, aside, errors) for each in objects)
+    records = (
+        None if each is None else _record(each, used, aside, errors, lists=lists)
+        for each in objects
+    )
     return Opened(used, parts_of(records, report_half), kind, seen=seen)
 
 
@@ -253,7 +263,9 @@ def _object(value: Any, line: int, errors: Findings, what: str) -> Object | None
     return None
 
 
-def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings) -> Record | None:
+def _record(
+    each: Object, used: ColumnsUsed, aside: str | None, errors: Findings, *, lists: bool
+) -> Record | None:
     line, value = each
     good = True
     for name in dict.fromkeys((used.text, used.label, aside, used.text_pair)):
@@ -271,7 +283,7 @@ def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings
             errors.add("wrong-type", message, line=line, column=name)
             good = False
     for what, name, cell in (("label", used.label, label), ("cell", aside, beside)):
-        if isinstance(cell, list | dict):
+        if isinstance(cell, list | dict) and not (lists and name == used.label and _lists(cell)):
             message = f"the {what} is {_kind(cell)}, not a string or a number"
             hint = "Write JSON strings, numbers or booleans."
             errors.add("wrong-type", message, hint=hint, line=line, column=name)
@@ -281,10 +293,19 @@ def _record(each: Object, used: ColumnsUsed, aside: str | None, errors: Findings
     return Record(line, text, _written(label), _written(beside), _label_kind(label), pair)
 
 
+def _lists(cell: list[Any] | dict[str, Any]) -> bool:
+    """Return whether a cell is a list of strings."""
+    return isinstance(cell, list) and all(
+        isinstance(each, str) and not isinstance(each, _Literal) for each in cell
+    )
+
+
 def _written(value: Any) -> str | None:
-    """Return how a file writes a string, a number or a boolean; null for what is none."""
+    """Return how a file writes a string, a number, a boolean or a list; null for what is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
     return str(value) if isinstance(value, str) else None
 
 

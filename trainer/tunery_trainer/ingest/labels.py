@@ -22,20 +22,31 @@ def settle_variants(
     if len(counts) > _MAX_CLASSES:  # refused in any case
         return [], 0
     variants = find_variants(counts)
-    places = {name: i for i, name in enumerate(table.names)}
     first = _first_rows(table, rows)
-    merged = np.arange(len(table.names))
+    canonical: dict[str, str] = {}
     for each in variants:
-        others = [places[spelling] for spelling in each.variants]
-        line = int(table.lines[min(first[place] for place in others)])
+        line = int(table.lines[min(first[spelling] for spelling in each.variants)])
         _report(each, counts[each.canonical], line, policies, notes)
-        merged[others] = places[each.canonical]
+        canonical |= dict.fromkeys(each.variants, each.canonical)
     if policies.labels != "merge" or not variants:
         return variants, 0
-    spelled = merged[table.labels]
-    changed = int((spelled != table.labels)[rows].sum())
-    table.labels = spelled
-    return variants, changed
+    return variants, _spell(table, canonical, rows)
+
+
+def _spell(table: Table, canonical: dict[str, str], rows: Ints) -> int:
+    """Write labels as their canonical spelling says; return how many of some rows have changed."""
+    spelled: dict[str, int] = {}
+    merged = np.empty(len(table.names), np.int64)
+    differs = np.zeros(len(table.names), np.bool_)
+    for i, cell in enumerate(table.names):
+        labels = table.task.labels_of(cell)
+        new = table.task.cell_of([canonical.get(label, label) for label in labels])
+        merged[i] = spelled.setdefault(new, len(spelled))
+        differs[i] = new != cell
+    changed = int(differs[table.labels[rows]].sum())
+    table.labels = merged[table.labels]
+    table.name_cells(list(spelled))
+    return changed
 
 
 def judge_labels(table: Table, notes: Notes) -> None:
@@ -44,8 +55,9 @@ def judge_labels(table: Table, notes: Notes) -> None:
     counts = table.counts(rows)
     total = len(rows)
     errors = notes.errors
-    if len(counts) == 1:
-        label = next(iter(counts))
+    cells = np.unique(table.labels[rows])
+    if len(cells) == 1:
+        label = table.names[cells[0]]
         has = "has" if total == 1 else "have"
         errors.add("single-class", f"{counted(total, 'row')} {has} the one label {quote(label)}")
     if len(counts) > _MAX_CLASSES or _MANY_CLASSES < len(counts) > total / 2:
@@ -75,21 +87,21 @@ def judge_held_labels(table: Table, notes: Notes, *, least: int) -> None:
             notes.warnings.add("untested-label", message)
     for split in ("validation", "test"):
         held = table.rows(split)
-        first = _first_rows(table, held)
-        counts = np.bincount(table.labels[held], minlength=len(table.names))
-        for place, row in first.items():
-            label = table.names[place]
+        counts = table.counts(held)
+        for label, row in _first_rows(table, held).items():
             if label not in known:
-                rows = counted(int(counts[place]), "row")
+                rows = counted(counts[label], "row")
                 message = f"the label {quote(label)} of {rows} is not in train"
                 line = int(table.lines[row])
                 notes.errors.add("unseen-label", message, line=line, split=split)
 
 
-def _first_rows(table: Table, rows: Ints) -> dict[int, int]:
-    """Return the first of some rows that each label has, by the label's place."""
-    places, first = np.unique(table.labels[rows], return_index=True)
-    return dict(zip(places.tolist(), rows[first].tolist(), strict=True))
+def _first_rows(table: Table, rows: Ints) -> dict[str, int]:
+    """Return the first of some rows that each label has."""
+    owners, labels = table.of_labels(rows)
+    places, first = np.unique(labels, return_index=True)
+    found = zip(places.tolist(), rows[owners[first]].tolist(), strict=True)
+    return {table.label_names[place]: row for place, row in found if place != table.unnamed}
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:

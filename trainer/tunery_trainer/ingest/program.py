@@ -50,6 +50,7 @@ from tunery_trainer.ingest.units import Units, units_of
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Ingested, Interrupted, Rejected
 from tunery_trainer.protocol.specs import IngestRun, SourceFile
+from tunery_trainer.tasks import task_named
 
 _FOLDER = "dataset"
 _SCRATCH = "scratch"  # beside the dataset: what it is made from
@@ -121,6 +122,7 @@ def _ingest(spec: IngestRun, directory: Path, scratch: Path, pulse: Pulse) -> In
         warnings_total=notes.warnings.total,
         dropped_total=notes.dropped.total,
         labels=LabelReport(counts=_counts(table), variants=variants),
+        splits={split: len(table.rows(split)) for split in SPLITS} if accepted else {},
         duplicates=duplicates,
         conflicts=conflicts,
         leakage=msgspec.structs.replace(leakage, bridging=bridging),
@@ -148,7 +150,9 @@ class _Reading:
 
     def __init__(self, spec: IngestRun, scratch: Path, notes: Notes, pulse: Pulse) -> None:
         self.files: list[FileRows] = []
-        self.transforms = Transforms(spec.transforms, lambda: pulse.beat("reading", 0))
+        self.transforms = Transforms(
+            spec.transforms, lambda: pulse.beat("reading", 0), task=task_named(spec.task)
+        )
         self.policies: Policies = self.transforms.policies(spec.policies)
         tokenizer = None if spec.tokenizer is None else Path(spec.tokenizer)
         self.profile = Profile(spec.base_model, tokenizer, spec.max_positions)
@@ -159,9 +163,11 @@ class _Reading:
         self._scratch = scratch
         self._aside = next((each for each in SPLIT_COLUMNS if getattr(spec.split, each)), None)
         self._column: str | None = getattr(spec.split, self._aside) if self._aside else None
+        self._task = task_named(spec.task)
         self._gatherer = Gatherer(
             scratch,
             spec.split.seed,
+            task=self._task,
             aside=self._aside,
             sketch=self.policies.near_duplicates == "find",
         )
@@ -177,7 +183,12 @@ class _Reading:
                 self.files.append(content)
                 if wanted is None and content.columns is not None:
                     used = content.columns
-                    wanted = Columns(text=used.text, label=used.label, text_pair=used.text_pair)
+                    wanted = Columns(
+                        text=used.text,
+                        label=used.label,
+                        text_pair=used.text_pair,
+                        label_separator=used.label_separator,
+                    )
         self.transforms.report(self._notes.errors)
         if self._spec.parent_dir is not None and None in by_split:
             for each in SPLITS:
@@ -201,6 +212,7 @@ class _Reading:
         own.mkdir()
         reader = FileReader(
             source,
+            self._task,
             wanted,
             self._column,
             self.policies,

@@ -27,12 +27,14 @@ from tunery_trainer.ingest.records import MAX_CELL, MAX_ROWS, Opened, Part, refu
 from tunery_trainer.ingest.stored_rows import open_stored
 from tunery_trainer.ingest.transforms import Transforms
 from tunery_trainer.protocol.specs import SourceFile
+from tunery_trainer.tasks import Task
+from tunery_trainer.tasks.cells import CellUnusable
 
 Newline = Literal["lf", "crlf", "cr", "mixed"]
 
-_MAX_LABEL = 256  # characters
 _MARKS = 500  # combining, in a row: no script has as many, and composing takes their square
 _NO_LABELS = frozenset({"nan", "null", "na", "n/a", "#n/a"})  # what programs write for nothing
+_MISSING = CellUnusable("null-label", "the label is missing")
 _NEWLINES: dict[str, Newline] = {"\n": "lf", "\r\n": "crlf", "\r": "cr"}
 _CSV_TYPES = {"text/csv": None, "text/tab-separated-values": "\t"}
 _NO_ROWS = {"json": "the array is empty", "jsonl": "the file has only blank lines"}
@@ -56,6 +58,7 @@ class FileReader:
     def __init__(
         self,
         source: SourceFile,
+        task: Task,
         wanted: Columns | None,
         aside: str | None,
         policies: Policies,
@@ -66,6 +69,7 @@ class FileReader:
         stored: bool,
     ) -> None:
         self._source = source
+        self._task = task
         self._wanted = wanted
         self._aside = aside
         self._policies = policies
@@ -122,7 +126,8 @@ class FileReader:
                 file, self._wanted, self._aside, self.found.errors, delimiter=_CSV_TYPES[media_type]
             )
         if media_type in _JSON_TYPES:
-            return open_jsonl(file, self._wanted, self._aside, self.found.errors)
+            lists = self._task.name == "multi_label"
+            return open_jsonl(file, self._wanted, self._aside, self.found.errors, lists=lists)
         kind = quote(self._source.media_type)
         self.found.errors.add("unsupported-format", f"{kind} is not read as a dataset")
         return None
@@ -134,7 +139,7 @@ class FileReader:
         self._pulse.beat("reading", self.content.read)
 
     def _judged(self, opened: Opened) -> Iterator[pa.Table]:
-        judge = _Judge(opened.columns, self._policies, self.found)
+        judge = _Judge(opened.columns, self._task, self._policies, self.found)
         for part in opened.parts:
             self._beat()
             self.content.read += part.rows.num_rows + part.broken
@@ -181,13 +186,17 @@ class FileReader:
 class _Judge:
     """Decides which rows are usable; remembers what is said once for all rows."""
 
-    def __init__(self, columns: ColumnsUsed | None, policies: Policies, found: Notes) -> None:
+    def __init__(
+        self, columns: ColumnsUsed | None, task: Task, policies: Policies, found: Notes
+    ) -> None:
+        self._task = task
+        self._separator = None if columns is None else columns.label_separator
         self._text = None if columns is None else columns.text
         self._pair = None if columns is None else columns.text_pair
         self._label = None if columns is None else columns.label
         self._drops_empty = policies.empty == "drop"
         self._found = found
-        self._labels: dict[str | None, bool] = {}  # whether a label is usable, by label
+        self._labels: dict[str, str | CellUnusable] = {}  # as they are stored, by cell
         self._labels_for_nothing: list[str] = []
         self._kinds: dict[str, tuple[int, int]] = {}  # rows and first line, by kind of JSON
         self._nothings: dict[str, tuple[int, int]] = {}  # rows and first line, by label
@@ -198,21 +207,20 @@ class _Judge:
         rows = part.rows
         if not rows.num_rows:
             return rows
-        good = pc.and_(
-            _good_texts(rows.column("text")),
-            self._good_labels(rows.column("label").combine_chunks()),
-        )
+        labels = self._read_labels(rows.column("label").combine_chunks())
+        good = pc.and_(_good_texts(rows.column("text")), pc.is_valid(labels))
         if self._pair is not None:
             good = pc.and_(good, _good_texts(rows.column("text_pair")))
+        stored = rows.set_column(rows.column_names.index("label"), "label", labels)
         if not pc.all(good).as_py():
+            stored = stored.filter(good)
             for row in rows.filter(pc.invert(good)).to_pylist():
                 texts = [(row["text"], self._text)]
                 if self._pair is not None:
                     texts.append((row["text_pair"], self._pair))
                 self._report(row["line"], texts, row["label"])
-            rows = rows.filter(good)
-        self._count_kinds(rows)
-        return rows
+        self._count_kinds(stored)
+        return stored
 
     def close(self) -> None:
         """Report what has been counted."""
@@ -227,7 +235,7 @@ class _Judge:
             self._found.warnings.add(
                 "null-label", message, hint=hint, line=line, column=self._label
             )
-        if len(self._kinds) > 1:
+        if len(self._kinds) > 1 and self._task.has_labels:
             kinds = ", ".join(
                 f"{kind} ({counted(rows, 'row')}, first on line {line:,})"
                 for kind, (rows, line) in sorted(self._kinds.items())
@@ -239,16 +247,27 @@ class _Judge:
                 column=self._label,
             )
 
-    def _good_labels(self, label: pa.Array) -> pa.Array:
+    def _read_labels(self, label: pa.Array) -> pa.Array:
+        """Return the labels as they are stored, null for what can't be one."""
         encoded = label.dictionary_encode()
-        names: list[str] = encoded.dictionary.to_pylist()
-        for name in names:
-            if name not in self._labels:
-                self._labels[name] = _is_usable(name)
-                if self._labels[name] and name.casefold() in _NO_LABELS:
-                    self._labels_for_nothing.append(name)
-        usable = pa.array([self._labels[name] for name in names], pa.bool_())
-        return pc.fill_null(usable.take(encoded.indices), fill_value=False)
+        cells: list[str] = encoded.dictionary.to_pylist()
+        for cell in cells:
+            if cell not in self._labels:
+                self._labels[cell] = self._read_label(cell)
+        read = [self._labels[cell] for cell in cells]
+        stored = [None if isinstance(each, CellUnusable) else each for each in read]
+        return pa.array(stored, pa.string()).take(encoded.indices)
+
+    def _read_label(self, cell: str) -> str | CellUnusable:
+        if not cell.strip() and self._separator is None:
+            return _MISSING
+        try:
+            stored = self._task.read(cell, self._separator)
+        except CellUnusable as fault:
+            return fault
+        if cell.casefold() in _NO_LABELS:
+            self._labels_for_nothing.append(stored)
+        return stored
 
     def _count_kinds(self, rows: pa.Table) -> None:
         """Count labels that stand for nothing, and of what kinds of JSON the labels are."""
@@ -276,13 +295,9 @@ class _Judge:
                 self._error("empty-text", found, line, column)
             else:
                 self._report_text(text, line, column)
-        column = self._label
-        if label is None or not label.strip():
-            self._error("null-label", "the label is missing", line, column)
-        elif not self._labels[label]:
-            size = f" of {len(label):,} characters" if len(label) > _MAX_LABEL else ""
-            message = f"the label {quote(label)}{size} can't be one"
-            self._error("invalid-label", message, line, column)
+        fault = self._labels[label] if label is not None else _MISSING
+        if isinstance(fault, CellUnusable):
+            self._error(fault.code, str(fault), line, self._label, hint=fault.hint)
 
     def _report_text(self, cell: str, line: int, column: str | None) -> None:
         if len(cell) > MAX_CELL:
@@ -339,16 +354,3 @@ def _marks_at(text: str) -> int | None:
         if all(map(unicodedata.combining, text[start : start + _MARKS])):
             return start
     return None
-
-
-def _is_usable(label: str | None) -> bool:
-    # A tab is let through: spreadsheets put it before what they would take for a formula.
-    return (
-        label is not None
-        and bool(label.strip())
-        and len(label) <= _MAX_LABEL
-        and not any(
-            unicodedata.category(character) in ("Cc", "Cs") and character != "\t"
-            for character in label
-        )
-    )

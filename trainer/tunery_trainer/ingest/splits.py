@@ -98,13 +98,15 @@ def report_empty(table: Table, splits: Sequence[Split], notes: Notes) -> None:
 
 def _small_labels(table: Table, rows: Ints, notes: Notes) -> list[int]:
     """Report the labels that have too few rows to hold one out; return their places."""
-    places, first, counts = np.unique(table.labels[rows], return_index=True, return_counts=True)
+    owners, labels = table.of_labels(rows)
+    owners, labels = owners[labels != table.unnamed], labels[labels != table.unnamed]
+    places, first, counts = np.unique(labels, return_index=True, return_counts=True)
     small: list[int] = []
-    for i in sorted(np.flatnonzero(counts < MIN_ROWS), key=lambda i: table.names[places[i]]):
+    for i in sorted(np.flatnonzero(counts < MIN_ROWS), key=lambda i: table.label_names[places[i]]):
         has = "has" if counts[i] == 1 else "have"
-        label = quote(table.names[places[i]])
+        label = quote(table.label_names[places[i]])
         message = f"{counted(int(counts[i]), 'row')} {has} the label {label}; all train"
-        line = int(table.lines[rows[first[i]]])
+        line = int(table.lines[rows[owners[first[i]]]])
         notes.warnings.add("class-too-small", message, line=line)
         small.append(int(places[i]))
     return small
@@ -213,12 +215,12 @@ def _draw(
     lead = order[np.searchsorted(members[order], np.arange(len(clusters)))]
     numbers, sizes = uniform(keys[lead]), np.bincount(members)
     places = np.full(len(clusters), _TRAIN, np.int8)
-    before = np.zeros((len(table.names), len(SPLITS)), np.int64)
+    before = np.zeros((table.unnamed + 1, len(SPLITS)), np.int64)
     fixed = rows[table.splits[rows] != NOWHERE]
-    np.add.at(before, (table.labels[fixed], table.splits[fixed]), 1)
+    np.add.at(before, (table.strata(fixed), table.splits[fixed]), 1)
     if not test:
         before[:, _TEST] = 0  # a tenth of train is carved, whatever the test file holds
-    labels = table.labels[free[lead]]
+    labels = table.strata(free[lead])
     ordered, starts, ends = runs_of(labels, np.arange(len(clusters)))
     for start, end in zip(starts, ends, strict=True):
         own = ordered[start:end]
@@ -284,9 +286,10 @@ def _taken(sizes: Ints, drawn: Mask, wanted: float, slack: float) -> Mask:
 
 def _train_untrained(table: Table, free: Ints, members: Ints, small: Sequence[int]) -> None:
     """Let the clusters of labels train that are small, or that train lacks."""
-    trained = np.unique(table.labels[table.rows("train")])
-    lacking = ~np.isin(table.labels[free], trained) | np.isin(table.labels[free], small)
-    table.splits[free[np.isin(members, members[lacking])]] = _TRAIN
+    _, trained = table.of_labels(table.rows("train"))
+    owners, labels = table.of_labels(free)
+    lacking = ~np.isin(labels, trained) | np.isin(labels, small)
+    table.splits[free[np.isin(members, members[owners[lacking]])]] = _TRAIN
 
 
 def _hold_one_out(
@@ -301,15 +304,15 @@ def _hold_one_out(
 
     Of few rows a hash may leave a split none.
     """
-    labels = table.labels[free]
-    training = table.splits[free] == _TRAIN
-    trained_in = np.zeros(len(table.names), np.int64)  # clusters, by label
-    pairs = np.unique(np.stack([labels[training], members[training]], axis=1), axis=0)
+    owners, labels = table.of_labels(free)
+    training = table.splits[free[owners]] == _TRAIN
+    trained_in = np.zeros(table.unnamed + 1, np.int64)  # clusters, by label
+    pairs = np.unique(np.stack([labels[training], members[owners[training]]], axis=1), axis=0)
     np.add.at(trained_in, pairs[:, 0], 1)
-    trained_in[table.labels[np.setdiff1d(table.rows("train"), free)]] += 1
+    trained_in[table.of_labels(np.setdiff1d(table.rows("train"), free))[1]] += 1
     needed = (trained_in < 2)[labels] | np.isin(labels, small) | ~training
     able = np.ones(len(numbers), np.bool_)
-    able[members[needed]] = False
+    able[members[owners[needed]]] = False
     if able.any():
         first = np.argmin(np.where(able, numbers, 2.0))
         table.splits[free[members == first]] = place

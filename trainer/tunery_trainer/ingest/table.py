@@ -15,6 +15,7 @@ import pyarrow as pa
 from tunery.types import SPLITS, RowGroup, Split
 from tunery_trainer.ingest.findings import Findings
 from tunery_trainer.ingest.pairs import parted, told
+from tunery_trainer.tasks import Task
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -77,15 +78,17 @@ class Table:
 
     Rows of the parent version stand behind the file's own, to be compared with; they are not kept.
 
-    Shapes: every array (rows,). `labels` are places in `names`; `splits` places in SPLITS, or
-    NOWHERE. `keys` are equal where texts are the same but for case and signs, `hashes` where they
-    are the same. `groups` and `times`, of the file's own rows, where the spec names such a column.
+    Shapes: every array (rows,). `labels` are places in `names`, the distinct label cells; the
+    labels in these stand in `label_names`. `splits` are places in SPLITS, or NOWHERE. `keys` are
+    equal where texts are the same but for case and signs, `hashes` where they are the same.
+    `groups` and `times`, of the file's own rows, where the spec names such a column.
     """
 
     def __init__(
         self,
         *,
         spool: Spool,
+        task: Task,
         names: list[str],
         own: int,
         lines: Ints,
@@ -97,7 +100,8 @@ class Table:
         times: npt.NDArray[np.float64] | None,
     ) -> None:
         self.spool = spool
-        self.names = names
+        self.task = task
+        self.name_cells(names)
         self.own = own  # rows of the file
         self.lines = lines
         self.labels = labels
@@ -114,14 +118,45 @@ class Table:
             return np.flatnonzero(self.kept)
         return np.flatnonzero(self.kept & (self.splits == SPLITS.index(split)))
 
+    def name_cells(self, names: list[str]) -> None:
+        """Say what the distinct label cells are; each has a label at least, of no name if need be.
+
+        `unnamed` is the place of the label that stands for none.
+        """
+        sets = [self.task.labels_of(name) for name in names]
+        places: dict[str, int] = {}
+        members = [[places.setdefault(each, len(places)) for each in found] for found in sets]
+        self.names, self.label_names, self.unnamed = names, list(places), len(places)
+        members = [found or [self.unnamed] for found in members]
+        self._sizes = np.array([len(found) for found in members], np.int64)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._members = np.array([each for found in members for each in found], np.int64)
+
+    def of_labels(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return every label of every row: places in `rows`, and places in `label_names`."""
+        cells = self.labels[rows]
+        sizes = self._sizes[cells]
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        at = np.repeat(self._starts[cells], sizes) + within
+        return np.repeat(np.arange(len(rows)), sizes), self._members[at]
+
+    def strata(self, rows: Ints) -> Ints:
+        """Return the label of each row by which it is shared out: the rarest, or the unnamed one.
+
+        Source: Sechidis et al. 2011, "On the Stratification of Multi-label Data", whose first step
+        it is.
+        """
+        owners, labels = self.of_labels(rows)
+        counts = np.bincount(self.of_labels(self.rows())[1], minlength=self.unnamed + 1)
+        order = np.lexsort((labels, counts[labels], owners))
+        _, first = np.unique(owners[order], return_index=True)
+        return labels[order][first]
+
     def counts(self, rows: Ints) -> dict[str, int]:
         """Return how many of these rows each label has, sorted by label."""
-        counts = np.bincount(self.labels[rows], minlength=len(self.names))
-        return {self.names[i]: int(counts[i]) for i in self.by_name() if counts[i]}
-
-    def by_name(self) -> list[int]:
-        """Return the places of the labels, sorted by their names."""
-        return sorted(range(len(self.names)), key=self.names.__getitem__)
+        counts = np.bincount(self.of_labels(rows)[1], minlength=self.unnamed + 1)
+        named = sorted(range(self.unnamed), key=self.label_names.__getitem__)
+        return {self.label_names[i]: int(counts[i]) for i in named if counts[i]}
 
     def split_of(self, row: int) -> Split | None:
         """Return a row's split, if it has one."""

@@ -6,7 +6,7 @@ rows of all splits.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from tunery.types import Policies, Split, Transform, TransformOp, TransformResult
 from tunery_trainer.ingest.cleaning import Cleaner, cleaner_of
 from tunery_trainer.ingest.findings import Findings
+from tunery_trainer.tasks import Task, task_named
+from tunery_trainer.tasks.cells import CellUnusable
 
 _POLICIES: tuple[TransformOp, ...] = ("merge_labels", "drop_conflicts", "dedupe")  # as they act
 _BEAT_TEXTS = 32  # between two signs of life: one may have a million characters
@@ -25,9 +27,14 @@ class Transforms:
     """The transforms of one run: changes tables, and counts what it has changed."""
 
     def __init__(
-        self, transforms: Sequence[Transform], beat: Callable[[], None] = lambda: None
+        self,
+        transforms: Sequence[Transform],
+        beat: Callable[[], None] = lambda: None,
+        *,
+        task: Task | None = None,
     ) -> None:
         """`beat` is called while texts are cleaned, which can take a while."""
+        self._task = task or task_named("text_classification")
         self._beat = beat
         self._steps = [each for each in transforms if each.op not in _POLICIES]
         self._settled = [op for op in _POLICIES for each in transforms if each.op == op]
@@ -130,12 +137,22 @@ class Transforms:
             made.append(chunk)
         return pa.chunked_array(made, texts.type)
 
+    def _renamed(self, cell: str, names: Mapping[str, str]) -> str:
+        try:
+            labels = self._task.labels_of(self._task.read(cell, None))
+        except CellUnusable:
+            return cell  # of a row that was given it; it is reported with the row
+        if not any(label in names for label in labels):
+            return cell
+        return self._task.cell_of([names.get(label, label) for label in labels])
+
     def _relabelled(self, i: int, table: pa.Table, split: Split | None) -> pa.ChunkedArray:
         step = self._steps[i]
         before = labels = table["label"]
         if step.labels:
-            olds = pa.array(list(step.labels), labels.type)
-            news = pa.array(list(step.labels.values()), labels.type)
+            olds = pc.unique(pc.drop_null(labels))
+            renamed = [self._renamed(cell, step.labels) for cell in olds.to_pylist()]
+            news = pa.array(renamed, labels.type)
             labels = pc.coalesce(pc.take(news, pc.index_in(labels, olds)), labels)
         asked = [j for j, row in enumerate(step.rows) if row.split in (None, split)]
         if asked:

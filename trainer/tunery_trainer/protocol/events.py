@@ -133,7 +133,7 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     precision: str
     metrics: dict[str, Metric]
     per_class: list[ClassMetrics]
-    confusion: Confusion
+    confusion: Confusion | None
 
 
 class Interrupted(ChildEvent, kw_only=True, frozen=True, tag="interrupted"):

@@ -124,6 +124,7 @@ class CheckRun(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind", tag=
     """
 
     files: Annotated[list[SourceFile], msgspec.Meta(min_length=1)]
+    task: Task = "text_classification"
     columns: Columns | None = None
     split: SplitSpec | None = None
     policies: Policies | None = None

@@ -18,6 +18,7 @@ from tunery.types import (
     RecipeChoice,
     Resolved,
     Row,
+    Task,
     TextInput,
 )
 
@@ -65,8 +66,9 @@ class PreviewTexts(Message, kw_only=True, frozen=True, tag="preview"):
 
     base_model: str
     texts: list[TextInput]
-    labels: list[str]
-    label_ids: list[int]
+    task: Task
+    labels: list[str]  # of each text, as they are stored
+    known: list[str]  # those of the dataset, in the order of the outputs
     max_length: int
 
 
@@ -85,12 +87,13 @@ class DiffDatasets(Message, kw_only=True, frozen=True, tag="diff"):
     after: str
     before_dir: str
     after_dir: str
+    task: Task = "text_classification"  # of both
 
 
 class ForecastFinetune(Message, kw_only=True, frozen=True, tag="forecast"):
     """To the reader: forecast a fine-tune without its seconds."""
 
-    task: str
+    task: Task
     base_model: str
     train: str
     validation: str

@@ -1,105 +1,102 @@
 """Text classification: one text, one of several labels, softmax and cross-entropy.
 
-Owns the tokenizer of a model directory, the head, the loss and the figures. torch is imported
-where it is used: engines do without. The figures are computed by NumPy alone: scikit-learn costs
-a second to import, and tests compare with it.
+torch is imported where it is used: engines do without.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from tunery.types import ClassMetrics, Confusion, LabelScore, Metric, Prediction
-from tunery_trainer.tasks import Encoded, Text
+from tunery.types import Confusion, Imbalance, LabelScore, Metric, Prediction
+from tunery_trainer.failure import Failure
+from tunery_trainer.imbalance import class_weights_of
+from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Targets
+from tunery_trainer.tasks.cells import require_label
+from tunery_trainer.tasks.figures import NAMES, Figures, Tally, defined, undefined
+from tunery_trainer.tasks.texts import TextEncoder, linear_head
 
 if TYPE_CHECKING:
     import torch
-
-NO_ROWS = "there are no rows"
-
-
-class Tokens(msgspec.Struct, kw_only=True):
-    """Texts as tokens."""
-
-    ids: list[list[int]]  # special tokens included, at most max_length each
-    truncated: list[bool]
-    first: list[int] = []  # of pairs: tokens of the first text of each, without special ones
-
-
-class Figures(msgspec.Struct, kw_only=True):
-    """All figures of an evaluation."""
-
-    metrics: dict[str, Metric]
-    per_class: list[ClassMetrics]
-    confusion: Confusion
-
-
-class TextEncoder:
-    """The tokenizer of a model directory, cutting texts to `max_length` tokens."""
-
-    def __init__(self, tokenizer_file: Path, max_length: int) -> None:
-        self._tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        # A tokenizer.json may ask for padding and another length; ours are the caller's.
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
-
-    def __call__(self, texts: Sequence[Text]) -> Tokens:
-        """Return the tokens of each text, of a pair's longer one cut first."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
-        return Tokens(
-            ids=[encoding.ids for encoding in encodings],
-            truncated=[bool(encoding.overflowing) for encoding in encodings],
-            first=[
-                encoding.sequence_ids.count(0)
-                for encoding, text in zip(encodings, texts, strict=True)
-                if not isinstance(text, str)
-            ],
-        )
 
 
 class TextClassification:
     """The task of the contract's `text_classification`."""
 
     name = "text_classification"
+    has_labels = True
+    fit = Fit()
+
+    def read(self, cell: str, separator: str | None) -> str:
+        """Return the label. Raises CellUnusable: it can't be one."""
+        shown = cell if len(cell) <= _SHOWN else cell[:_SHOWN] + "…"
+        return require_label(cell, repr(shown))
+
+    def labels_of(self, cell: str) -> list[str]:
+        """Return the one label."""
+        return [cell]
+
+    def cell_of(self, labels: Sequence[str]) -> str:
+        """Return the one label."""
+        return labels[0]
+
+    def targets(self, cells: Sequence[str], labels: Sequence[str]) -> Targets:
+        """Return the place of each row's label (rows,) int64. Raises Failure: label-mismatch."""
+        index = {label: i for i, label in enumerate(labels)}
+        require_known(set(cells), index)
+        return np.array([index[cell] for cell in cells], np.int64)
+
+    def counts(self, targets: Targets, labels: int) -> NDArray[np.int64]:
+        """Return the rows of each label (labels,)."""
+        return np.bincount(targets, minlength=labels)
+
+    def fitted(self, targets: Targets) -> Self:
+        """Return itself: there is nothing to measure."""
+        return self
+
+    def tuned(self, logits: NDArray[np.float32], targets: Targets) -> Self:
+        """Return itself: there is nothing to measure."""
+        return self
+
+    def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
+        """Return the weight of each class (labels,) float32, whose mean over the rows is 1."""
+        return class_weights_of(self.counts(targets, labels), imbalance)
+
+    def baseline(self, targets: Targets, labels: int) -> Baseline:
+        """Return who always names the commonest class."""
+        logits = np.zeros(labels, dtype=np.float32)
+        logits[int(self.counts(targets, labels).argmax())] = 1.0
+        return Baseline("majority", logits)
 
     def encoder(self, model_dir: Path, max_length: int) -> TextEncoder:
         """Return the tokenizer of a model directory (tokenizer.json)."""
         return TextEncoder(model_dir / "tokenizer.json", max_length)
 
-    def head(self, hidden_size: int, labels: Sequence[str], dropout: float) -> "torch.nn.Module":
-        """Return a new head: dropout, then one linear layer.
+    def outputs(self, labels: int) -> int:
+        """Return how many labels there are."""
+        return labels
 
-        Shapes: pooled (batch, hidden) to logits (batch, labels) float32.
-        """
-        import torch
-
-        linear = torch.nn.Linear(hidden_size, len(labels))
-        # The encoder's own range. torch's default is as wide as 1/sqrt(hidden), which starts
-        # every label with an opinion of its own.
-        torch.nn.init.normal_(linear.weight, std=0.02)
-        torch.nn.init.zeros_(linear.bias)
-        return torch.nn.Sequential(torch.nn.Dropout(dropout), linear)
+    def head(self, hidden_size: int, outputs: int, dropout: float) -> "torch.nn.Module":
+        """Return a new head: pooled (batch, hidden) to logits (batch, labels) float32."""
+        return linear_head(hidden_size, outputs, dropout)
 
     def loss(
         self,
         logits: "torch.Tensor",
-        labels: "torch.Tensor",
+        targets: "torch.Tensor",
         label_smoothing: float,
-        class_weights: "torch.Tensor | None",
+        weights: "torch.Tensor | None",
     ) -> "torch.Tensor":
-        """Return the mean cross-entropy: logits (batch, labels), labels (batch,); a scalar."""
+        """Return the mean cross-entropy: logits (batch, labels), targets (batch,); a scalar."""
         import torch
 
         # Over rows, not over weights: a batch of rare classes weighs more than another.
         total = torch.nn.functional.cross_entropy(
-            logits, labels, class_weights, label_smoothing=label_smoothing, reduction="sum"
+            logits, targets, weights, label_smoothing=label_smoothing, reduction="sum"
         )
-        return total / len(labels)
+        return total / len(targets)
 
     def disagreement(self, first: "torch.Tensor", second: "torch.Tensor") -> "torch.Tensor":
         """Return the symmetric Kullback-Leibler divergence of two passes, a mean over rows.
@@ -117,39 +114,63 @@ class TextClassification:
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
     ) -> list[Prediction]:
         """Return one prediction per row of logits (batch, labels); ties go to the first label."""
-        probabilities = softmax(logits)  # (B, C)
-        best_first = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # (B, K)
-        answers = []
-        for row, columns, ids, truncated in zip(
-            probabilities, best_first, encoded.ids, encoded.truncated, strict=True
-        ):
-            scores = [LabelScore(label=labels[i], score=float(row[i])) for i in columns]
-            answers.append(
-                Prediction(
-                    label=scores[0].label,
-                    score=scores[0].score,
-                    scores=scores,
-                    tokens=len(ids),
-                    truncated=truncated,
-                )
+        ranked = best_first(softmax(logits), labels, top_k)
+        rows = zip(ranked, encoded.ids, encoded.truncated, strict=True)
+        return [
+            Prediction(
+                label=scores[0].label,
+                score=scores[0].score,
+                scores=scores,
+                tokens=len(ids),
+                truncated=truncated,
             )
-        return answers
+            for scores, ids, truncated in rows
+        ]
+
+    def answers(self, logits: NDArray[np.float32]) -> Answers:
+        """Return the probabilities, and the most probable label."""
+        return Answers(softmax(logits), logits.argmax(axis=1)[:, None])
 
     def scores(
-        self, logits: NDArray[np.float32], targets: NDArray[np.int64], labels: Sequence[str]
+        self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
     ) -> Figures:
-        """Return every figure of an evaluation: logits (rows, labels), targets (rows,).
-
-        Macro figures are means over the labels that rows have or that were predicted; a label
-        that was never predicted counts as precision 0 there, as in scikit-learn.
-        """
+        """Return every figure of an evaluation: logits (rows, labels), targets (rows,)."""
+        if not len(targets):
+            nothing = np.zeros((len(labels), len(labels)), dtype=np.int64)
+            return _figures(undefined(["accuracy", "loss", *NAMES]), nothing, labels)
         matrix = np.zeros((len(labels), len(labels)), dtype=np.int64)  # (C, C), true by predicted
         np.add.at(matrix, (targets, logits.argmax(axis=1)), 1)
-        return Figures(
-            metrics=_metrics(logits, targets, matrix),
-            per_class=[_class_metrics(matrix, i, label) for i, label in enumerate(labels)],
-            confusion=Confusion(labels=list(labels), matrix=matrix.tolist()),
+        likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
+        # The smallest normal number: a label that is impossible to the model costs 708.
+        loss = -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)).mean()
+        accuracy = matrix.trace() / len(targets)
+        values = {"accuracy": accuracy, "loss": loss, **_tally(matrix).means()}
+        return _figures(defined(values), matrix, labels)
+
+
+_SHOWN = 80  # characters of a label in one message
+
+
+def require_known(found: set[str], index: dict[str, int]) -> None:
+    """Refuse labels that the model or the dataset does not name. Raises Failure: label-mismatch."""
+    unknown = sorted(found - index.keys())
+    if unknown:
+        raise Failure(
+            "label-mismatch",
+            f"{len(unknown)} labels of the rows are not among the known {len(index)}, "
+            f"such as {unknown[0]!r}",
         )
+
+
+def best_first(
+    probabilities: NDArray[np.float64], labels: Sequence[str], top_k: int
+) -> list[list[LabelScore]]:
+    """Return the most probable labels of each row (batch, labels); ties go to the first label."""
+    columns = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # (B, K)
+    return [
+        [LabelScore(label=labels[i], score=float(row[i])) for i in chosen]
+        for row, chosen in zip(probabilities, columns, strict=True)
+    ]
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -160,48 +181,16 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
-def _metrics(
-    logits: NDArray[np.float32], targets: NDArray[np.int64], matrix: NDArray[np.int64]
-) -> dict[str, Metric]:
-    names = ["accuracy", "loss", *(f"{mean}_{name}" for mean in _MEANS for name in _FIGURES)]
-    if not len(targets):
-        return {name: Metric(value=None, reason=NO_ROWS) for name in names}
-    hits = matrix.diagonal().astype(np.float64)  # (C,)
-    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)  # (C,)
-    seen = support + predicted > 0
-    figures = [
-        _ratio(hits, predicted),
-        _ratio(hits, support),
-        _ratio(2 * hits, support + predicted),
-    ]
-    accuracy = hits.sum() / len(targets)
-    likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
-    # The smallest normal number: a label that is impossible to the model costs 708, not infinity.
-    loss = -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)).mean()
-    values = [
-        accuracy,
-        loss,
-        *(figure[seen].mean() for figure in figures),
-        *([accuracy] * len(figures)),  # one label a row: all micro figures are the accuracy
-        *((figure * support).sum() / len(targets) for figure in figures),
-    ]
-    return {name: Metric(value=float(value)) for name, value in zip(names, values, strict=True)}
+def _tally(matrix: NDArray[np.int64]) -> Tally:
+    hits = matrix.diagonal().astype(np.float64)
+    return Tally(hits=hits, support=matrix.sum(axis=1), predicted=matrix.sum(axis=0))
 
 
-_MEANS = ("macro", "micro", "weighted")
-_FIGURES = ("precision", "recall", "f1")
-
-
-def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
-
-
-def _class_metrics(matrix: NDArray[np.int64], i: int, label: str) -> ClassMetrics:
-    hits, support, predicted = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
-    return ClassMetrics(
-        label=label,
-        precision=hits / predicted if predicted else None,
-        recall=hits / support if support else None,
-        f1=2 * hits / (support + predicted) if support + predicted else None,
-        support=support,
+def _figures(
+    metrics: dict[str, Metric], matrix: NDArray[np.int64], labels: Sequence[str]
+) -> Figures:
+    return Figures(
+        metrics=metrics,
+        per_class=_tally(matrix).per_class(labels),
+        confusion=Confusion(labels=list(labels), matrix=matrix.tolist()),
     )

@@ -48,6 +48,7 @@ def add(terminal: Terminal, /, name: str | None, no_wait: bool, **given: Any) ->
             validation=sources.get("validation"),
             test=sources.get("test"),
             name=name,
+            task=given["task"],
             columns=columns,
             policies=policies,
             wait=False,
@@ -94,7 +95,7 @@ def transform(
 def check(terminal: Terminal, /, **given: Any) -> int:
     """Check FILE on this machine, without a service; needs the trainer installed."""
     sources = sources_of(given, terminal)
-    checked = check_files(sources, columns_of(given), policies_of(given), terminal)
+    checked = check_files(sources, given["task"], columns_of(given), policies_of(given), terminal)
     if terminal.json:
         terminal.data(checked.report)
     else:
@@ -216,11 +217,12 @@ def sources_of(given: Mapping[str, Any], terminal: Terminal) -> dict[str, Path]:
 def columns_of(given: Mapping[str, Any]) -> Columns | None:
     """Return the columns of a command line, or None where they are to be guessed."""
     text, pair, label = given["text_column"], given["pair_column"], given["label_column"]
-    if text is None and label is None and pair is None:
+    separator = given["label_separator"]
+    if text is None and label is None and pair is None and separator is None:
         return None
     if text is None or label is None:
         raise click.UsageError("--text and --label go together")
-    return Columns(text=text, label=label, text_pair=pair)
+    return Columns(text=text, label=label, text_pair=pair, label_separator=separator)
 
 
 def _arguments_of(given: Mapping[str, Any]) -> str:
@@ -290,6 +292,7 @@ def _print(terminal: Terminal, dataset: Dataset) -> None:
         ("id", dataset.id),
         ("name", f"{dataset.name}/{dataset.version}"),
         ("status", status(dataset.status, translate)),
+        ("task", dataset.task),
         ("splits", splits),
         ("columns", columns_told(columns) if columns else None),
         ("labels", ", ".join(dataset.labels or [])),

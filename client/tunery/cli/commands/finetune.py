@@ -25,7 +25,10 @@ _SHORTHANDS = (
     ("--seed", "Of everything random."),
 )
 _WEAKEST = 5
-_HEADLINES = ("accuracy", "macro_f1", "weighted_f1", "loss")  # all of them come with --json
+_HEADLINES = (  # all figures come with --json
+    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
+    *("mae", "rmse", "r2", "pearson", "spearman", "loss"),
+)
 
 
 def _hyperparameter_options(function: Any) -> Any:
@@ -197,9 +200,12 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
         (name, "–" if (value := evaluation.metrics[name].value) is None else f"{value:.4f}")
         for name in _HEADLINES
         if name in evaluation.metrics
+        and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
     ]
     rows = f"{evaluation.rows:,} ({evaluation.split})"
     terminal.show(facts([("rows", rows), *figures], translate))
+    if not evaluation.per_class:
+        return
     ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
     shown = ordered if len(ordered) <= 2 * _WEAKEST else ordered[:_WEAKEST]
     head = "label" if len(shown) == len(ordered) else "weakest labels"

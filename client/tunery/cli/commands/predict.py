@@ -12,7 +12,7 @@ import click
 from tunery.cli.failures import USAGE, CommandFailed
 from tunery.cli.options import Command, completing, deployment_names
 from tunery.cli.terminal import Terminal
-from tunery.types import TextInput, TextPair
+from tunery.types import Prediction, TextInput, TextPair
 
 
 @click.command(cls=Command)
@@ -37,7 +37,8 @@ def predict(
 ) -> None:
     """Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.
 
-    Prints a line per text: label, score, and the text; with --json an object a line.
+    Prints a line per text: label, score, and the text; of multi_label the given labels go first.
+    With --json an object a line.
     """
     if texts and path is not None:
         raise click.UsageError(terminal.translate("give TEXTS or --file"))
@@ -60,8 +61,7 @@ def predict(
                 continue
             whole = text if isinstance(text, str) else f"{text.text} | {text.text_pair}"
             shown = " ".join(whole.split())
-            scores = "\t".join(f"{each.label}\t{each.score:.4f}" for each in prediction.scores)
-            terminal.text([f"{scores}\t{shown}"])
+            terminal.text([f"{_told(prediction)}\t{shown}"])
     if cut:
         terminal.say(
             "{cut} of {total} texts were cut at {tokens} tokens",
@@ -69,6 +69,14 @@ def predict(
             total=f"{total:,}",
             tokens=tokens,
         )
+
+
+def _told(prediction: Prediction) -> str:
+    """Return the answer as columns: the labels that were given, then scores."""
+    scores = "\t".join(f"{each.label}\t{each.score:.4f}" for each in prediction.scores)
+    if prediction.labels is not None:
+        return f"{', '.join(prediction.labels) or '–'}\t{scores}"
+    return scores
 
 
 def _pair(text: str, terminal: Terminal) -> TextPair:

@@ -1,0 +1,50 @@
+"""Applicability: which hyperparameters say nothing to a task, and what they are there.
+
+The server refuses them where they are asked for, the trainer resolves `auto` by it.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tunery.types import EarlyStopping, Hyperparameters, Task
+
+LABEL_METRICS = frozenset(
+    f"{mean}_{figure}" for mean in ("macro", "weighted") for figure in ("f1", "precision", "recall")
+)
+# What early stopping may look at, beside the loss.
+METRICS: dict[Task, frozenset[str]] = {
+    "text_classification": LABEL_METRICS | {"accuracy", "micro_f1"},
+    "multi_label": LABEL_METRICS | {"subset_accuracy", "micro_f1"},
+}
+# What a task has no use for.
+OFF: dict[Task, dict[str, bool | float | str]] = {
+    "text_classification": {},
+    "multi_label": {"linear_probe": False, "label_names": False, "label_smoothing": 0.0},
+}
+
+
+class Unfit(NamedTuple):
+    """A hyperparameter that was asked for and does not fit the task."""
+
+    name: str
+    message: str
+
+
+def unfit(task: Task, asked: Hyperparameters) -> Iterator[Unfit]:
+    """Yield what was asked for, and means nothing for a task."""
+    for name, off in OFF[task].items():
+        value = getattr(asked, name)
+        if value not in ("auto", off):
+            yield Unfit(name, f"{name} {_told(value)} is not for {task}; leave it out")
+    if task == "multi_label" and asked.imbalance == "class_weights_and_sampling":
+        yield Unfit("imbalance", "rows of several labels are not sampled; use class_weights")
+    stopping = asked.early_stopping
+    if stopping is None or stopping.metric == "loss" or stopping == EarlyStopping():
+        return
+    if stopping.metric not in METRICS[task]:
+        known = ", ".join(sorted(METRICS[task] | {"loss"}))
+        yield Unfit("early_stopping", f"{task} has no {stopping.metric}; it has {known}")
+
+
+def _told(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
