@@ -179,10 +179,10 @@ CHINESE: dict[str, str] = {
     (
         "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin. "
         "Prints a line per text: label, score, and the text; of multi_label the given labels go "
-        "first. With --json an object a line."
+        "first, of regression the number alone. With --json an object a line."
     ): (
         "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
-        "每条文本打印一行：标签、分数和文本；多标签任务先打印给出的标签。"
+        "每条文本打印一行：标签、分数和文本；多标签任务先打印给出的标签，回归任务只打印数值。"
         "加 --json 则每行一个对象。"
     ),
     "A text a line; without it and without TEXTS, stdin.": (

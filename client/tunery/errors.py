@@ -651,6 +651,10 @@ class NullLabel(DatasetRejected):
     """The label is missing."""
 
 
+class NotANumber(DatasetRejected):
+    """The label is no finite number."""
+
+
 class InvalidLabel(DatasetRejected):
     """The label is not usable."""
 

@@ -26,7 +26,7 @@ from tunery.types import (
     Task,
 )
 from tunery_trainer.failure import Failure
-from tunery_trainer.protocol.applicability import OFF, unfit
+from tunery_trainer.protocol.applicability import METRICS, OFF, unfit
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
@@ -147,6 +147,11 @@ def resolve(
         unteachable.add("train_on_validation")
     if found.task == "multi_label":
         unteachable.add("train_on_validation")  # which choose the thresholds
+    stopping = asked.early_stopping
+    if stopping is not None and stopping.metric not in METRICS[found.task] | {"loss"}:
+        loss = msgspec.structs.replace(stopping, metric="loss")  # the default names a metric
+        source = f"auto:not-for-{_slug(found.task)}"
+        resolved["early_stopping"] = Resolved(value=msgspec.to_builtins(loss), source=source)
     for name, off in OFF[found.task].items():
         fill(name, off, f"not-for-{_slug(found.task)}")
     for name, choice in RECIPES[chosen].choices.items():

@@ -24,6 +24,7 @@ from tunery_trainer.model_files import FACTS_NAME, ModelFacts, read_facts, write
 from tunery_trainer.tasks import Task, task_named
 
 POOLING, NORMALIZE, DENSE = "1_Pooling", "2_Normalize", "3_Dense"  # directories of the layout
+UNIT = "4_Dense"  # of regression: from deviations to the unit of the rows; tunery does it itself
 ATTENTION_DROPOUT_FIELDS = ("attention_probs_dropout_prob", "attention_dropout")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -139,7 +140,13 @@ def save_classifier(
         },
         directory / DENSE / "model.safetensors",
     )
-    _write_layout(directory, linear, facts.max_length)
+    scales = not task_named(facts.task).has_labels
+    if scales:
+        (directory / UNIT).mkdir()
+        unit = {"linear.weight": [[facts.fit.deviation]], "linear.bias": [facts.fit.mean]}
+        tensors = {name: torch.tensor(value) for name, value in unit.items()}
+        save_file(tensors, directory / UNIT / "model.safetensors")
+    _write_layout(directory, linear, facts.max_length, scales=scales)
     write_json(directory / FACTS_NAME, facts)
 
 
@@ -149,12 +156,13 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def _write_layout(directory: Path, linear: nn.Linear, max_length: int) -> None:
+def _write_layout(directory: Path, linear: nn.Linear, max_length: int, *, scales: bool) -> None:
     modules = [
         ("", "Transformer"),
         (POOLING, "Pooling"),
         (NORMALIZE, "Normalize"),
         (DENSE, "Dense"),
+        *([(UNIT, "Dense")] if scales else []),
     ]
     _dump(
         directory / "modules.json",
@@ -172,15 +180,18 @@ def _write_layout(directory: Path, linear: nn.Linear, max_length: int) -> None:
         directory / POOLING / "config.json",
         {"word_embedding_dimension": linear.in_features, "pooling_mode_mean_tokens": True},
     )
-    _dump(
-        directory / DENSE / "config.json",
-        {
-            "in_features": linear.in_features,
-            "out_features": linear.out_features,
-            "bias": True,
-            "activation_function": "torch.nn.modules.linear.Identity",
-        },
-    )
+    _dump(directory / DENSE / "config.json", _dense(linear.in_features, linear.out_features))
+    if scales:
+        _dump(directory / UNIT / "config.json", _dense(1, 1))
+
+
+def _dense(inputs: int, outputs: int) -> dict[str, int | bool | str]:
+    return {
+        "in_features": inputs,
+        "out_features": outputs,
+        "bias": True,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
 
 
 def _load_encoder(directory: Path, config: Any) -> nn.Module:

@@ -2,8 +2,9 @@
 
     config.json  model.safetensors            the encoder, as transformers writes it
     tokenizer.json  tokenizer_config.json     the tokenizer; tokenizer.json alone is enough to serve
-    modules.json  1_Pooling/  3_Dense/        sentence-transformers layout of pooling and head
-    tunery.json                               ModelFacts: task, labels, max_length
+    modules.json  1_Pooling/  3_Dense/        sentence-transformers layout of pooling and head;
+                  4_Dense/                    of regression, from deviations to the rows' unit
+    tunery.json                               ModelFacts: task, labels, max_length, what was found
     canary.json                               a few rows with torch's answers, checked after a load
     openvino/model.xml  openvino/model.bin    the compiled runtime's export (versions only)
     resume/                                   optimizer, schedule, random states (checkpoints only)

@@ -15,7 +15,7 @@ from tunery.types._meta import (
 )
 from tunery.types.problems import ErrorInfo
 
-Task = Literal["text_classification", "multi_label"]
+Task = Literal["text_classification", "multi_label", "regression"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Fraction = Annotated[float, about("Share of the rows, from 0 to 1.", 0.15, ge=-1e308, le=1e308)]

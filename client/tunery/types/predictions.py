@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from tunery.types._meta import MAX_INT, Answer, Ratio, Request, about
+from tunery.types._meta import MAX_INT, Answer, Ratio, Request, Score, about
 
 MAX_INPUTS = 256
 MAX_TEXT_CHARACTERS = 100_000
@@ -44,9 +44,13 @@ class LabelScore(Answer, kw_only=True, frozen=True):
 class Prediction(Answer, kw_only=True, frozen=True):
     """The answer to one text."""
 
-    label: Annotated[str, about("The most probable label.", "lost_or_stolen_card")]
-    score: Annotated[Ratio, about("Its probability.", 0.981)]
-    scores: Annotated[list[LabelScore], about("The `top_k` most probable, best first.")]
+    label: Annotated[
+        str, about("The most probable label; empty for regression.", "lost_or_stolen_card")
+    ]
+    score: Annotated[Ratio, about("Its probability; 0 for regression.", 0.981)]
+    scores: Annotated[
+        list[LabelScore], about("The `top_k` most probable, best first; none for regression.")
+    ]
     tokens: Annotated[int, about("That the model read.", 7, ge=0, le=MAX_INT)]
     truncated: Annotated[bool, about("Whether the text was cut.", False)]
     labels: Annotated[
@@ -56,6 +60,9 @@ class Prediction(Answer, kw_only=True, frozen=True):
             None,
             ["card_arrival", "fee"],
         ),
+    ] = None
+    value: Annotated[
+        Score | None, about("Of regression: the number, in the unit of the rows.", None, 4.2)
     ] = None
 
 

@@ -11,7 +11,9 @@ class Row(Answer, kw_only=True, frozen=True):
 
     line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
     text: Annotated[str, about("The text.", "I lost my card")]
-    label: Annotated[str, about("The label; of multi_label a JSON list.", "lost_or_stolen_card")]
+    label: Annotated[
+        str, about("The label; of multi_label a JSON list, of regression a number.", "refund")
+    ]
     text_pair: Annotated[
         str | None, about("The second text, of a pair.", None, "You have 14 days.")
     ] = None

@@ -15,11 +15,18 @@ LABEL_METRICS = frozenset(
 METRICS: dict[Task, frozenset[str]] = {
     "text_classification": LABEL_METRICS | {"accuracy", "micro_f1"},
     "multi_label": LABEL_METRICS | {"subset_accuracy", "micro_f1"},
+    "regression": frozenset(),
 }
 # What a task has no use for.
 OFF: dict[Task, dict[str, bool | float | str]] = {
     "text_classification": {},
     "multi_label": {"linear_probe": False, "label_names": False, "label_smoothing": 0.0},
+    "regression": {
+        "linear_probe": False,
+        "label_names": False,
+        "label_smoothing": 0.0,
+        "imbalance": "none",
+    },
 }
 
 

@@ -180,10 +180,11 @@ class Task(Protocol):
 
 def task_named(name: str, fit: Fit | None = None) -> Task:
     """Return a task by its name in the contract, with what it has measured."""
-    from tunery_trainer.tasks import multi_label, text_classification
+    from tunery_trainer.tasks import multi_label, regression, text_classification
 
     known: dict[str, Task] = {
         "text_classification": text_classification.TextClassification(),
         "multi_label": multi_label.MultiLabel(fit or Fit()),
+        "regression": regression.Regression(fit or Fit()),
     }
     return known[name]

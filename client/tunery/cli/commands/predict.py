@@ -37,8 +37,8 @@ def predict(
 ) -> None:
     """Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.
 
-    Prints a line per text: label, score, and the text; of multi_label the given labels go first.
-    With --json an object a line.
+    Prints a line per text: label, score, and the text; of multi_label the given labels go
+    first, of regression the number alone. With --json an object a line.
     """
     if texts and path is not None:
         raise click.UsageError(terminal.translate("give TEXTS or --file"))
@@ -74,6 +74,8 @@ def predict(
 def _told(prediction: Prediction) -> str:
     """Return the answer as columns: the labels that were given, then scores."""
     scores = "\t".join(f"{each.label}\t{each.score:.4f}" for each in prediction.scores)
+    if prediction.value is not None:
+        return f"{prediction.value:g}"
     if prediction.labels is not None:
         return f"{', '.join(prediction.labels) or '–'}\t{scores}"
     return scores
