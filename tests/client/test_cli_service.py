@@ -1,6 +1,7 @@
 """The command line against a service that a test makes up: what it prints, and how it exits."""
 
 import io
+import json
 import signal
 import socket
 import subprocess
@@ -399,6 +400,36 @@ def test_settings_of_a_job_say_where_they_come_from(capsys: pytest.CaptureFixtur
         main(["jobs", "show", "job_1", "--url", url])
 
     assert 'epochs 3 (user), early_stopping {"patience":3}' in capsys.readouterr().out
+
+
+def test_a_rehearsal_says_what_it_has_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {
+        "steps": 20,
+        "first_loss": 4.3438,
+        "last_loss": 3.9,
+        "seconds_per_step": 0.31,
+        "peak_memory_bytes": 1_300_000_000,
+        "checkpoint_bytes": 272_000_000,
+        "version_bytes": 182_000_000,
+        "parity": {"rows": 77, "labels_changed": 0, "largest_difference": 2e-6},
+        "runtime": "openvino",
+        "load_ms": 240.0,
+    }
+    sent: list[JSON] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            sent.append(json.loads(request.content))
+        return of_one_job({**JOB, "result": {"dry_run": shown}})(request)
+
+    with listening(handler) as url:
+        status = main(["finetune", "reviews", "--model", "intent", "--dry-run", "--url", url])
+
+    printed = capsys.readouterr().out
+    assert (status, sent[0]["dry_run"]) == (0, True)
+    assert "4.344 → 3.900" in printed
+    assert "openvino, 240 ms" in printed
+    assert "2.0e-06" in printed
 
 
 def test_an_estimate_is_printed_and_starts_nothing(

@@ -18,9 +18,9 @@ from tunery.types import Actual, DeploymentSpec, Parity
 from tunery_server.artifacts import Artifacts
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
+from tunery_server.supervisor.attempt import Tell, error_info
 from tunery_server.supervisor.bell import Bell
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed, Target
-from tunery_server.supervisor.jobs import Tell, error_info
 from tunery_server.supervisor.specs import model_row
 
 logger = logging.getLogger(__name__)
