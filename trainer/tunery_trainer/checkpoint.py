@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tunery_trainer.adapters import merged, save_trained
 from tunery_trainer.model import Classifier, save_classifier
+from tunery_trainer.model_card import CARD_NAME, model_card
 from tunery_trainer.model_files import CANARY_NAME, Canary, ModelFacts, write_json
 from tunery_trainer.optimization import optimizer_tensors, restore_optimizer
 from tunery_trainer.protocol import manifest
@@ -64,6 +65,7 @@ def publish(
         tokenizer_from=tokenizer_from,
     )
     write_json(temporary / CANARY_NAME, canary)
+    (temporary / CARD_NAME).write_text(model_card(model_facts, facts), encoding="utf-8")
     add(temporary)
     sealed = manifest.write(temporary, facts)
     temporary.rename(target)

@@ -5,6 +5,7 @@
     modules.json  1_Pooling/  3_Dense/        sentence-transformers layout of pooling and head;
                   4_Dense/                    of regression, from deviations to the rows' unit
     tunery.json                               ModelFacts: task, labels, max_length, what was found
+    README.md                                 the model card (model_card.py)
     canary.json                               a few rows with torch's answers, checked after a load
     openvino/model.xml  openvino/model.bin    the compiled runtime's export (versions only)
     resume/                                   optimizer, schedule, random states (checkpoints only)

@@ -7,6 +7,7 @@ is left out.
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import torch
@@ -57,13 +58,16 @@ class Publisher:
             "task": spec.task,
             "base_model": spec.base_model,
             "dataset_fingerprint": spec.dataset_fingerprint,
+            "device": torch.cuda.get_device_name() if spec.device != "cpu" else "cpu",
             "seal": seal,
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
         for name, entry in resolved.items():
-            if not isinstance(entry.value, dict | list):
-                self._facts[f"hyperparameters.{name}"] = entry.value
+            value = entry.value
+            if isinstance(value, dict | list):  # a manifest holds plain values
+                value = msgspec.json.encode(value).decode()
+            self._facts[f"hyperparameters.{name}"] = value
 
     def checkpoint(
         self,
