@@ -26,7 +26,7 @@ from tunery_trainer.epochs import epoch_batches
 from tunery_trainer.failure import Failure
 from tunery_trainer.imbalance import sampling_weights_of
 from tunery_trainer.learner import Learner
-from tunery_trainer.memory import is_out_of_memory
+from tunery_trainer.memory import give_back, is_out_of_memory
 from tunery_trainer.optimization import schedule
 from tunery_trainer.phases import Phase, median_of, phase_of, steps_ahead
 from tunery_trainer.preparation import Prepared, prepare
@@ -312,6 +312,7 @@ class Training:
             state.best_step = state.step if whole else state.best_step
             fit = median_of(state.outcomes).fit or fit  # there are no rows to measure it anew
         if better:
+            self._best_weights = None  # let go of, before there are as many again
             self._best_weights, state.best_fit = learner.weights(), fit
         self._save(phase, learner, figures, best=better, fit=fit)
         self._validation_seconds = time.monotonic() - began_at
@@ -355,6 +356,7 @@ class Training:
             fit=fit,
         )
         self._saved_step = state.step
+        give_back()
 
     def _publish(self, learner: Learner) -> None:
         """Leave the version: the best weights, and their export."""
