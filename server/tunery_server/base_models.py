@@ -1,7 +1,8 @@
 """Base models: the allowlist of what may be fine-tuned, and where its files stand.
 
-Three sources: `minilm-l6` from an installed package, pinned by hash; directories and hub ids that
-the operator lists, which go before it. A hub id is looked up in the local Hugging Face cache;
+Four sources: `minilm-l6` from an installed package, pinned by hash; directories and hub ids that
+the operator lists, which go before it; and `scratch-mini`, which has no files before the trainer
+makes them. A hub id is looked up in the local Hugging Face cache;
 nothing is downloaded. A user's text is only ever compared with the ids of this list.
 """
 
@@ -14,6 +15,7 @@ from typing import Literal
 from tunery.types import BaseModel
 from tunery_trainer.protocol.manifest import sha256_of
 from tunery_trainer.protocol.minilm import MINILM, MINILM_SHA256, is_complete, package_directory
+from tunery_trainer.protocol.recipes import SCRATCH_BASE, SCRATCH_POSITIONS
 
 
 class BaseModelUnusable(Exception):
@@ -29,6 +31,7 @@ class BaseModels:
             self._directories[model_id] = (
                 Path(directory) if directory else _hub_directory(hub_cache, model_id)
             )
+        self._directories[SCRATCH_BASE] = None  # whatever the operator calls so
         self._listed = dict(listed)
 
     def entries(self) -> list[BaseModel]:
@@ -38,13 +41,15 @@ class BaseModels:
                 id=model_id,
                 description=self._description(model_id),
                 source=self._source(model_id),
-                available=directory is not None and is_complete(directory),
+                available=self.knows(model_id),
             )
-            for model_id, directory in self._directories.items()
+            for model_id in self._directories
         ]
 
     def knows(self, model_id: str) -> bool:
-        """Return whether an id is on the list and its files are here."""
+        """Return whether an id is on the list and its files are here, or will be made."""
+        if model_id == SCRATCH_BASE:
+            return True
         directory = self._directories.get(model_id)
         return directory is not None and is_complete(directory)
 
@@ -54,6 +59,8 @@ class BaseModels:
 
     def max_positions(self, model_id: str) -> int | None:
         """Return how many tokens the model takes, where its config says so."""
+        if model_id == SCRATCH_BASE:
+            return SCRATCH_POSITIONS
         directory = self._directories.get(model_id)
         if directory is None or not is_complete(directory):
             return None
@@ -76,15 +83,21 @@ class BaseModels:
         return directory
 
     def directories(self) -> dict[str, str]:
-        """Return the directory of every usable model, by id."""
-        return {model_id: str(self._directories[model_id]) for model_id in self.ids()}
+        """Return the directory of every model that can be used and has files, by id."""
+        known = {model_id: self._directories[model_id] for model_id in self.ids()}
+        return {model_id: str(found) for model_id, found in known.items() if found is not None}
 
     def _source(self, model_id: str) -> Literal["package", "directory", "hub"]:
-        if model_id not in self._listed:
+        if model_id == SCRATCH_BASE or model_id not in self._listed:
             return "package"
         return "directory" if self._listed[model_id] else "hub"
 
     def _description(self, model_id: str) -> str:
+        if model_id == SCRATCH_BASE:
+            return (
+                "trains a small encoder and its own tokenizer on your data, for languages that no "
+                "installed base covers"
+            )
         if self._source(model_id) == "package":
             return "all-MiniLM-L6-v2: English, 6 layers, 22 M parameters, Apache-2.0"
         return "listed by the operator of this service"

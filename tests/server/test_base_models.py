@@ -67,3 +67,14 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(
     assert listed.directory(module.MINILM) == pinned  # the operator's own choice
 
     assert (pinned / "model.safetensors").is_file()
+
+
+def test_scratch_mini_is_always_there_and_has_no_files(tmp_path: Path) -> None:
+    models = BaseModels({"scratch-mini": str(model_at(tmp_path / "mine"))}, tmp_path / "hub")
+
+    [entry] = [each for each in models.entries() if each.id == "scratch-mini"]
+    assert (entry.source, entry.available) == ("package", True)
+    assert "your data" in entry.description
+    assert models.knows("scratch-mini")
+    assert models.max_positions("scratch-mini") == 128
+    assert "scratch-mini" not in models.directories()

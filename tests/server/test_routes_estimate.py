@@ -118,3 +118,17 @@ def test_a_dataset_must_be_ready(api: Api, status: str, answered: tuple[int, str
 
     assert answer.status_code == answered[0]
     assert answered[1] in (None, answer.json()["code"])
+
+
+def test_what_is_made_in_training_can_be_neither_estimated_nor_previewed(
+    api: Api, base: Path
+) -> None:
+    dataset = tickets(api)
+
+    estimate = estimated(api, base, dataset, base_model="scratch-mini")
+    asking = api.send("GET", f"/datasets/{dataset}/preview?base_model=scratch-mini")
+    preview = with_reader(api, asking)
+
+    for answer in (estimate, preview):
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown-base-model")
+        assert answer.json()["detail"] == "scratch-mini has no tokenizer before training"

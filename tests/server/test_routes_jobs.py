@@ -93,6 +93,49 @@ def test_batch_beyond_the_training_split_is_refused(api: Api) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/hyperparameters/batch_size"
 
 
+def test_scratch_mini_is_listed_and_implies_its_recipe(api: Api) -> None:
+    listed = {each["id"]: each["available"] for each in api.get("/base-models").json()["data"]}
+    answers = [
+        finetune(api, api.add_dataset(), base_model="scratch-mini", **fields)
+        for fields in ({}, {"recipe": "scratch"})
+    ]
+
+    assert listed["scratch-mini"]
+    assert [answer.status_code for answer in answers] == [202, 202]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "pointer"),
+    [
+        ({"recipe": "scratch"}, "schema-violation", "/recipe"),
+        ({"recipe": "best", "base_model": "scratch-mini"}, "schema-violation", "/recipe"),
+        (
+            {"base_model": "scratch-mini", "hyperparameters": {"refit": True}},
+            "not-for-task",
+            "/hyperparameters/refit",
+        ),
+        (
+            {"base_model": "scratch-mini", "hyperparameters": {"max_length": 129}},
+            "max-length-exceeds-model",
+            "/hyperparameters/max_length",
+        ),
+    ],
+)
+def test_what_does_not_go_with_scratch_mini_is_refused(
+    api: Api, fields: dict[str, Any], code: str, pointer: str
+) -> None:
+    answer = finetune(api, api.add_dataset(), **fields)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+def test_scratch_mini_learns_no_numbers(api: Api) -> None:
+    answer = finetune(api, api.add_dataset(task="regression"), base_model="scratch-mini")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "task-mismatch")
+
+
 def tiny_weights(api: Api) -> Path:
     return Path(api.services.base_models.directories()["tiny"]) / "model.safetensors"
 

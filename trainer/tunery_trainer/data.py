@@ -57,14 +57,26 @@ class Layout(NamedTuple):
 class TokenRows:
     """One split as tokens, read from the memory-mapped cache as batches ask for them."""
 
-    def __init__(self, rows: Any, layout: Layout, labels: Targets) -> None:
+    def __init__(self, rows: Any, layout: Layout, labels: Targets, passes: int = 1) -> None:
+        """`passes` is into how many parts of equal length the rows fall, an epoch for each."""
         self._rows = rows
+        self._passes = passes
         self._layout = layout
         self.labels = labels
         self.lengths: NDArray[np.int32] = rows.data.column("length").to_numpy()
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def epoch_rows(self) -> int:
+        """How many rows one epoch takes."""
+        return len(self) // self._passes
+
+    def of_epoch(self, epoch: int) -> slice:
+        """Return which rows an epoch takes; usually all of them."""
+        start = epoch % self._passes * self.epoch_rows
+        return slice(start, start + self.epoch_rows)
 
     @property
     def pairs(self) -> bool:
@@ -157,6 +169,11 @@ class TokenCache:
         """Return texts of given label cells as rows; they are few, and not kept."""
         rows = datasets.Dataset.from_dict(self._tokens(texts), _features())
         return TokenRows(rows, self._layout, self._targets(cells))
+
+    def stored(self, path: Path, targets: Targets, *, passes: int) -> TokenRows:
+        """Return rows that others have tokenised, each with a target of its own."""
+        rows = datasets.Dataset.from_file(str(path))
+        return TokenRows(rows, self._layout, targets, passes)
 
     def _tokens(self, texts: Sequence[Text]) -> dict[str, Any]:
         encoded = self._encoder(texts)

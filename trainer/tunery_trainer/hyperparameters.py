@@ -101,6 +101,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     hidden_size: int
     layers: int
     dropout: float
+    added_rows: int = 0  # of each pass, beside the training rows
     unknown_share: float | None  # of the training tokens, 0..1; null where none is unknown
     on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
@@ -125,9 +126,9 @@ def resolve(
         Failure: max_length is more than the model's positions, a layer is none of the model's, or
             a hyperparameter is not for the task.
     """
-    for each in unfit(found.task, asked):
+    for each in unfit(found.task, recipe, asked):
         raise Failure("not-for-task", each.message)
-    rows = len(found.lengths)
+    rows = len(found.lengths) + found.added_rows
     default = Hyperparameters()
     resolved = {"recipe": _recipe(recipe, found.class_counts)}
     chosen = cast(RecipeName, resolved["recipe"].value)

@@ -62,7 +62,7 @@ def median_of(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _epoch(rows: TokenRows, settings: Settings) -> int:
-    return math.ceil(len(rows) / settings.batch_size)
+    return math.ceil(rows.epoch_rows / settings.batch_size)
 
 
 def _total_steps(rows: TokenRows, settings: Settings) -> int:

@@ -13,12 +13,13 @@ import torch
 from msgspec.structs import replace
 
 from tunery.types import Resolved
-from tunery_trainer import data, model
+from tunery_trainer import data, model, scratch
 from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.data import TokenCache, TokenRows
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
+from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.stored_texts import has_pairs
 from tunery_trainer.tasks import Task, task_named
@@ -39,6 +40,7 @@ class Prepared(NamedTuple):
     resolved: dict[str, Resolved]
     settings: Settings
     advice: list[Advice]
+    baselines: dict[str, float]  # what others make of the validation rows, by name
 
 
 def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
@@ -59,7 +61,11 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
     validation = cache.load(Path(spec.validation), "validation", alive)
     task = task.fitted(train.labels)
     proof = validation if len(validation) else train
-    resolved, advice = _resolve(spec, task, base, train, len(validation))
+    lessons, baselines = None, dict[str, float]()
+    if spec.base_model == SCRATCH_BASE:
+        lessons = scratch.lessons(Path(spec.base_model_dir), cache)
+        baselines = scratch.teacher_figures(Path(spec.base_model_dir))
+    resolved, advice = _resolve(spec, task, base, train, validation, lessons)
     settings = settle(resolved)
     if settings.train_on_validation:
         train, validation = train.joined(validation), cache.texts([], [])
@@ -68,7 +74,8 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
     if spec.dry_run:
         train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
-    return Prepared(task, base, train, validation, proof, resolved, settings, advice)
+    train = train if lessons is None else lessons
+    return Prepared(task, base, train, validation, proof, resolved, settings, advice, baselines)
 
 
 def _few_of(rows: TokenRows, task: Task) -> TokenRows:
@@ -101,12 +108,17 @@ def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
 
 
 def _resolve(
-    spec: FinetuneRun, task: Task, base: BaseFacts, train: TokenRows, validation_rows: int
+    spec: FinetuneRun,
+    task: Task,
+    base: BaseFacts,
+    train: TokenRows,
+    validation: TokenRows,
+    lessons: TokenRows | None,
 ) -> tuple[dict[str, Resolved], list[Advice]]:
     cuda = spec.device != "cpu"
     fresh, advice = resolve(
         spec.hyperparameters,
-        spec.recipe,
+        spec.recipe if lessons is None else "scratch",
         Circumstances(
             lengths=train.lengths,
             positions=base.positions,
@@ -118,9 +130,10 @@ def _resolve(
             hidden_size=base.hidden_size,
             layers=base.layers,
             dropout=base.dropout,
-            validation_rows=validation_rows,
+            validation_rows=len(validation),
             validation_carved=spec.validation_carved,
             unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
+            added_rows=0 if lessons is None else lessons.epoch_rows - len(train),
             on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,

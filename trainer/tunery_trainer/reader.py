@@ -20,6 +20,7 @@ from tunery_trainer.failure import Refusal
 from tunery_trainer.forecast import forecast
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
+from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import ReaderRun
 from tunery_trainer.socket_server import Connection, following, serve
 from tunery_trainer.tasks import task_named
@@ -147,6 +148,8 @@ class Reader:
             task.cancel()
 
     def _directory(self, base_model: str) -> Path:
+        if base_model == SCRATCH_BASE:
+            raise Refusal("unknown-base-model", f"{base_model} has no tokenizer before training")
         if base_model not in self._base_models:
             raise Refusal("unknown-base-model", f"there is no base model {base_model!r}")
         return Path(self._base_models[base_model])

@@ -19,7 +19,7 @@ import transformers.models.bert.modeling_bert  # noqa: F401 - the usual encoder;
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tunery_trainer import checkpoint
+from tunery_trainer import checkpoint, scratch
 from tunery_trainer.baselines import BASELINE_ROWS, textless, untrained
 from tunery_trainer.dropout import use_fast_masks
 from tunery_trainer.epochs import epoch_batches
@@ -39,6 +39,7 @@ from tunery_trainer.protocol.events import (
     WarningRaised,
     finite,
 )
+from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.publishing import Publisher
 from tunery_trainer.state import TrainingState
@@ -70,6 +71,8 @@ def run(
     watch = _Watch(emit, leash_released, device=spec.device.partition(":")[0])
     try:
         watch.enter("tokenising")
+        if spec.base_model == SCRATCH_BASE:
+            spec = scratch.with_base(spec, watch.alive)
         prepared = prepare(spec, watch.alive)
         for each in prepared.advice:
             emit(WarningRaised(code=each.code, message=each.message))
@@ -229,13 +232,15 @@ class Training:
                 return
             epoch, position = divmod(done, phase.steps_per_epoch)
             if position == 0 or not batches:
+                part = phase.rows.of_epoch(epoch)
                 batches = epoch_batches(
-                    lengths,
+                    lengths[part],
                     batch_size=self._settings.batch_size,
                     seed=phase.seed,
                     epoch=epoch,
                     weights=sampling_weights,
                 )
+                batches = [part.start + each for each in batches]
             self._step(phase, learner, batches[position])
             if initial is not None:
                 # After the first step, which so comes a second earlier.
@@ -323,7 +328,7 @@ class Training:
         few = phase.validation.spread(BASELINE_ROWS)
         figures = untrained(learner.classifier, initial, lambda: learner.validate(few).figures)
         targets, labels = phase.rows.labels, len(self._spec.labels)
-        figures |= textless(few, targets, labels, self._prepared.task)
+        figures |= textless(few, targets, labels, self._prepared.task) | self._prepared.baselines
         self._watch.emit(MetricLogged(step=0, values=finite(figures)))
 
     def _save_as_it_stands(self, phase: Phase, learner: Learner) -> None:

@@ -248,7 +248,11 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
     ] = "minilm-l6"
     recipe: Annotated[
         RecipeChoice,
-        about("Named defaults: `GET /recipes`; `auto` is few_shot for few rows.", "balanced"),
+        about(
+            "Named defaults: `GET /recipes`; `auto` is few_shot for few rows, and scratch for "
+            "scratch-mini.",
+            "balanced",
+        ),
     ] = "auto"
     hyperparameters: Annotated[Hyperparameters, about("How to train.")] = Hyperparameters()
     checkpoints: Annotated[Checkpoints, about("When to save.")] = Checkpoints()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from tunery.types._meta import Answer, about
 
-RecipeName = Literal["balanced", "fast", "best", "few_shot"]
+RecipeName = Literal["balanced", "fast", "best", "few_shot", "scratch"]
 RecipeChoice = Literal["auto"] | RecipeName
 
 

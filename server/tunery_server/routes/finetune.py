@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Estimate, FieldError, FinetuneSpec, Job
+from tunery.types import Estimate, FieldError, FinetuneSpec, Job, RecipeChoice
 from tunery_server import disk
 from tunery_server.answers import answer
 from tunery_server.db.queries import datasets, deployments, jobs
@@ -22,6 +22,7 @@ from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
 from tunery_trainer.protocol.applicability import unfit
+from tunery_trainer.protocol.recipes import SCRATCH_BASE, SCRATCH_BYTES
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 
 MAX_QUEUED = 50  # jobs of one project
@@ -139,6 +140,13 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
         raise _refusal(
             "unknown-base-model", "/base_model", f"{quote(spec.base_model)} is not one of {allowed}"
         )
+    if spec.recipe != "auto" and (spec.recipe == "scratch") != (spec.base_model == SCRATCH_BASE):
+        raise _refusal(
+            "schema-violation",
+            "/recipe",
+            f"scratch is the recipe of {SCRATCH_BASE}, and of no other base model; "
+            f"{spec.recipe} does not go with {quote(spec.base_model)}",
+        )
     asked = spec.hyperparameters
     positions = base_models.max_positions(spec.base_model)
     if asked.max_length != "auto" and positions is not None and asked.max_length > positions:
@@ -155,8 +163,9 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
 
 
 def _check_disk(services: Services, spec: FinetuneSpec) -> None:
-    model_dir = Path(services.base_models.directories()[spec.base_model])
-    needed = disk.finetune_bytes(disk.weights_bytes(model_dir), spec.checkpoints)
+    model_dir = services.base_models.directories().get(spec.base_model)
+    weights = SCRATCH_BYTES if model_dir is None else disk.weights_bytes(Path(model_dir))
+    needed = disk.finetune_bytes(weights, spec.checkpoints)
     budget = spec.resources.max_disk_gb
     if budget is not None and needed > budget * 1e9:
         raise _refusal(
@@ -173,11 +182,20 @@ def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:
         raise unknown(spec.dataset)
     if dataset.status != "ready":
         raise Refusal("dataset-not-ready", f"{spec.dataset} is {dataset.status}")
+    recipe: RecipeChoice = spec.recipe
+    if spec.base_model == SCRATCH_BASE:
+        recipe = "scratch"
+        if dataset.task != "text_classification":
+            message = f"{spec.base_model} learns text_classification; the dataset is {dataset.task}"
+            raise _refusal("task-mismatch", "/base_model", message)
+        if dataset.columns is not None and dataset.columns.text_pair is not None:
+            message = f"{spec.base_model} reads single texts; the dataset holds pairs"
+            raise _refusal("pair-mismatch", "/base_model", message)
     errors = [
         FieldError(
             code="not-for-task", message=each.message, pointer=f"/hyperparameters/{each.name}"
         )
-        for each in unfit(dataset.task, spec.hyperparameters)
+        for each in unfit(dataset.task, recipe, spec.hyperparameters)
     ]
     if errors:
         raise Refusal("not-for-task", errors[0].message, errors=errors)

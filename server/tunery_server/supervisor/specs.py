@@ -16,6 +16,7 @@ from tunery_server.db.queries import checkpoints, datasets, files, models
 from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.minilm import MINILM
+from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
 
 
@@ -122,13 +123,17 @@ class SpecWriter:
         dataset = await datasets.row_of(connection, job.project, spec.dataset)
         if dataset is None or dataset.status != "ready":
             raise SpecImpossible("dataset-not-ready", f"{spec.dataset} is not ready")
-        try:
-            base_model_dir = await asyncio.to_thread(self._base_models.directory, spec.base_model)
-        except BaseModelUnusable as error:
-            raise SpecImpossible("unknown-base-model", str(error)) from error
         folder = await self._artifacts.fetch(dataset.artifact)
         cache = self._settings.cache_dir / dataset.id
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        base_model_dir = cache
+        if spec.base_model != SCRATCH_BASE:
+            try:
+                base_model_dir = await asyncio.to_thread(
+                    self._base_models.directory, spec.base_model
+                )
+            except BaseModelUnusable as error:
+                raise SpecImpossible("unknown-base-model", str(error)) from error
         return FinetuneRun(
             work_dir=str(work),
             job=job.id,

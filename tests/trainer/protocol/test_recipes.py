@@ -27,7 +27,7 @@ def test_choices_are_hyperparameters_that_may_be_asked_for(name: RecipeName) -> 
 def test_a_recipe_lists_one_rule_for_each() -> None:
     recipes = {each.name: each for each in listed()}
 
-    assert list(recipes) == ["balanced", "fast", "best", "few_shot"]
+    assert list(recipes) == ["balanced", "fast", "best", "few_shot", "scratch"]
     for recipe in recipes.values():
         names = [rule.hyperparameter for rule in recipe.rules]
         assert sorted(names) == sorted(AUTOMATIC)

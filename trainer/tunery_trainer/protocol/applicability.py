@@ -6,7 +6,8 @@ The server refuses them where they are asked for, the trainer resolves `auto` by
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tunery.types import EarlyStopping, Hyperparameters, Task
+from tunery.types import EarlyStopping, Hyperparameters, RecipeChoice, Task
+from tunery_trainer.protocol.recipes import SCRATCH_OFF
 
 LABEL_METRICS = frozenset(
     f"{mean}_{figure}" for mean in ("macro", "weighted") for figure in ("f1", "precision", "recall")
@@ -37,12 +38,14 @@ class Unfit(NamedTuple):
     message: str
 
 
-def unfit(task: Task, asked: Hyperparameters) -> Iterator[Unfit]:
-    """Yield what was asked for, and means nothing for a task."""
-    for name, off in OFF[task].items():
-        value = getattr(asked, name)
-        if value not in ("auto", off):
-            yield Unfit(name, f"{name} {_told(value)} is not for {task}; leave it out")
+def unfit(task: Task, recipe: RecipeChoice, asked: Hyperparameters) -> Iterator[Unfit]:
+    """Yield what was asked for, and means nothing for a task, or for the recipe `scratch`."""
+    useless = [(task, OFF[task]), *([("scratch", SCRATCH_OFF)] if recipe == "scratch" else [])]
+    for where, values in useless:
+        for name, off in values.items():
+            value = getattr(asked, name)
+            if value not in ("auto", off):
+                yield Unfit(name, f"{name} {_told(value)} is not for {where}; leave it out")
     if task == "multi_label" and asked.imbalance == "class_weights_and_sampling":
         yield Unfit("imbalance", "rows of several labels are not sampled; use class_weights")
     stopping = asked.early_stopping

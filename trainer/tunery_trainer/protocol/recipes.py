@@ -9,15 +9,29 @@ from tunery.types import Recipe, RecipeName, RecipeRule
 
 FEW_ROWS = 16  # median training rows of a class, below which a dataset is few-shot
 FEW_ROWS_IN_ALL = 2_000  # training rows; where there are more, its many passes take too long
+SCRATCH_BASE = "scratch-mini"  # the base model of the recipe `scratch`, and of no other
+SCRATCH_POSITIONS = 128  # tokens that it takes
+SCRATCH_BYTES = 4 << 20  # of its weights, at most
 MEASURED = "measured on BANKING77: tests/bench/RESULTS.md"
+MEASURED_SCRATCH = "measured on waimai_10k: tests/bench/RESULTS.md"
 LP_FT = "Kumar et al. 2022, arXiv:2202.10054"
 R_DROP = "Liang et al. 2021, arXiv:2106.14448"
+
+TEACHER = "a teacher of the training rows gives every target"
+# What `scratch` has no use for, since a row's target is a probability, and no label.
+SCRATCH_OFF: dict[str, bool | float | str] = {
+    "linear_probe": False,
+    "label_names": False,
+    "train_on_validation": False,
+    "refit": False,
+    "imbalance": "none",
+}
 
 
 class Choice(NamedTuple):
     """What a recipe gives a hyperparameter, and why."""
 
-    value: bool | float
+    value: bool | float | str | list[str]
     source: str
 
 
@@ -68,6 +82,21 @@ RECIPES: dict[RecipeName, Defaults] = {
             "epochs": Choice(20, "Mosbach et al. 2021, arXiv:2006.04884"),
         },
         rate=0.2,
+    ),
+    "scratch": Defaults(
+        "Of `scratch-mini` alone: a small encoder and its tokenizer, made of the training rows. It "
+        "learns from them, and from texts recombined out of them, what a TF-IDF of characters with "
+        "logistic regression says of both; `tfidf_accuracy` and `tfidf_macro_f1` stand beside it.",
+        {
+            "learning_rate": Choice(1e-3, MEASURED_SCRATCH),
+            "head_learning_rate": Choice(1e-3, "nothing is pre-trained that a head could spoil"),
+            "batch_size": Choice(64, MEASURED_SCRATCH),
+            "epochs": Choice(6, MEASURED_SCRATCH),
+            "max_length": Choice(SCRATCH_POSITIONS, "the teacher has read the whole text"),
+            "freeze": Choice([], "nothing is pre-trained"),
+            "label_smoothing": Choice(0.0, "the teacher's probabilities are smoother already"),
+            **{name: Choice(off, TEACHER) for name, off in SCRATCH_OFF.items()},
+        },
     ),
 }
 

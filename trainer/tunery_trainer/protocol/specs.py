@@ -69,7 +69,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     attempt: int
     task: Task
     base_model: str
-    base_model_dir: str
+    base_model_dir: str  # of scratch-mini any, such as the cache, in which the trainer makes it
     train: str
     validation: str
     validation_carved: bool = False  # by tunery, out of the rows that were meant for training

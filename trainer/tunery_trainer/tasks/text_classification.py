@@ -49,7 +49,8 @@ class TextClassification:
         return np.array([index[cell] for cell in cells], np.int64)
 
     def counts(self, targets: Targets, labels: int) -> NDArray[np.int64]:
-        """Return the rows of each label (labels,)."""
+        """Return the rows of each label (labels,); of probabilities the highest counts."""
+        targets = targets.argmax(axis=1) if targets.ndim == 2 else targets
         return np.bincount(targets, minlength=labels)
 
     def fitted(self, targets: Targets) -> Self:
@@ -89,7 +90,10 @@ class TextClassification:
         label_smoothing: float,
         weights: "torch.Tensor | None",
     ) -> "torch.Tensor":
-        """Return the mean cross-entropy: logits (batch, labels), targets (batch,); a scalar."""
+        """Return the mean cross-entropy: logits (batch, labels); a scalar.
+
+        Shapes: targets (batch,) int64, or probabilities (batch, labels) float32.
+        """
         import torch
 
         # Over rows, not over weights: a batch of rare classes weighs more than another.
