@@ -73,6 +73,7 @@ def test_version_holds_what_its_readers_need(version: Path) -> None:
         "1_Pooling/config.json",
         "3_Dense/config.json",
         "3_Dense/model.safetensors",
+        "README.md",
         "canary.json",
         "config.json",
         "manifest.json",
