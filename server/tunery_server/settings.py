@@ -87,6 +87,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         """Threads of a trainer or an engine."""
         return self.threads or len(os.sched_getaffinity(0))
 
+    def train_threads(self, *, serving: bool) -> int:
+        """Return the threads of a trainer: a core is left to what is deployed."""
+        return max(1, self.thread_count - 1) if serving else self.thread_count
+
     @property
     def device_slots(self) -> list[str]:
         """Slots of the train lane."""

@@ -25,7 +25,6 @@ from tunery_trainer.protocol.events import (
     HyperparametersResolved,
     MetricLogged,
 )
-from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.tasks import Fit
 from tunery_trainer.tasks.cells import CellUnusable
 from tunery_trainer.tasks.multi_label import MultiLabel
@@ -189,16 +188,7 @@ def test_step_0_says_what_knowing_no_text_is_worth(trained: tuple[Bench, list]) 
 def test_evaluation_uses_the_stored_thresholds(trained: tuple[Bench, list]) -> None:
     bench, events = trained
     [done] = of_kind(events, Finetuned)
-    spec = EvaluateRun(
-        work_dir=str(bench.directory),
-        job="job_2",
-        model_dir=str(bench.directory / "work/version"),
-        manifest_sha256=done.manifest_sha256,
-        rows=str(bench.validation),
-        runtime="auto",
-        device="cpu",
-        threads=1,
-    )
+    spec = bench.evaluation(done)
     said: list = []
 
     program.run(spec, said.append, lambda: False)

@@ -18,7 +18,6 @@ from tunery_trainer.failure import Failure, Refusal
 from tunery_trainer.model import load_classifier
 from tunery_trainer.model_files import read_canary, read_facts
 from tunery_trainer.protocol.events import CheckpointSaved, Evaluated, Finetuned
-from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.runtimes import load
 from tunery_trainer.tasks.texts import TextEncoder
 
@@ -107,16 +106,7 @@ def test_version_knows_that_it_reads_pairs(trained: tuple[Bench, list]) -> None:
 def test_rows_of_the_other_kind_are_not_evaluated(trained: tuple[Bench, list]) -> None:
     bench, events = trained
     [done] = of_kind(events, Finetuned)
-    spec = EvaluateRun(
-        work_dir=str(bench.directory),
-        job="job_2",
-        model_dir=str(bench.directory / "work/version"),
-        manifest_sha256=done.manifest_sha256,
-        rows=str(bench.validation),
-        runtime="auto",
-        device="cpu",
-        threads=1,
-    )
+    spec = bench.evaluation(done)
     other = msgspec.structs.replace(spec, rows=str(Bench(bench.directory / "single").validation))
     said: list = []
 

@@ -27,7 +27,6 @@ from tunery_trainer.protocol.events import (
     HyperparametersResolved,
     MetricLogged,
 )
-from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.tasks import Fit
 from tunery_trainer.tasks.cells import CellUnusable
 from tunery_trainer.tasks.regression import Regression
@@ -166,16 +165,7 @@ def test_early_stopping_looks_at_the_loss(trained: tuple[Bench, list]) -> None:
 def test_evaluation_is_in_the_unit_of_the_rows(trained: tuple[Bench, list]) -> None:
     bench, events = trained
     [done] = of_kind(events, Finetuned)
-    spec = EvaluateRun(
-        work_dir=str(bench.directory),
-        job="job_2",
-        model_dir=str(bench.directory / "work/version"),
-        manifest_sha256=done.manifest_sha256,
-        rows=str(bench.validation),
-        runtime="auto",
-        device="cpu",
-        threads=1,
-    )
+    spec = bench.evaluation(done)
     said: list = []
 
     program.run(spec, said.append, lambda: False)

@@ -15,8 +15,13 @@ from transformers import BertConfig, BertModel
 
 from tunery.types import Checkpoints, Hyperparameters
 from tunery_trainer import train
-from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, HyperparametersResolved
-from tunery_trainer.protocol.specs import FinetuneRun
+from tunery_trainer.protocol.events import (
+    AnyEvent,
+    CheckpointSaved,
+    Finetuned,
+    HyperparametersResolved,
+)
+from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun
 
 T = TypeVar("T")
 
@@ -125,6 +130,19 @@ class Bench:
             cache_dir=str(self.directory / "cache"),
         )
         return msgspec.structs.replace(spec, **changes)
+
+    def evaluation(self, done: Finetuned) -> EvaluateRun:
+        """Return the evaluation of the version in `work`, on the validation rows."""
+        return EvaluateRun(
+            work_dir=str(self.directory),
+            job="job_2",
+            model_dir=str(self.directory / "work/version"),
+            manifest_sha256=done.manifest_sha256,
+            rows=str(self.validation),
+            runtime="auto",
+            device="cpu",
+            threads=1,
+        )
 
     def run(
         self, spec: FinetuneRun, *, release: Callable[[list[AnyEvent]], bool] = lambda _: False

@@ -1,21 +1,17 @@
 """Adapting: which parts of a base model are trained, and which begin anew."""
 
-import re
 from typing import Any
 
 from tunery_trainer.hyperparameters import Settings
 from tunery_trainer.model import Classifier
-from tunery_trainer.optimization import layer_of
-
-_EMBEDDINGS = re.compile(r"(^|\.)embeddings\.")
+from tunery_trainer.parts import layer_of, part_of
 
 
 def set_trainable(classifier: Classifier, settings: Settings) -> None:
     """Freeze what the settings name, and keep activations or compute them again."""
     for name, parameter in classifier.encoder.named_parameters(prefix="encoder"):
-        part = "embeddings" if _EMBEDDINGS.search(name) else layer_of(name)
         adapted = settings.peft is None or ".lora_" in name
-        parameter.requires_grad = adapted and part not in settings.freeze
+        parameter.requires_grad = adapted and part_of(name) not in settings.freeze
     encoder: Any = classifier.encoder
     if settings.gradient_checkpointing:
         encoder.activation_checkpointing_enable({"use_reentrant": False})

@@ -30,9 +30,14 @@ def add_adapters(classifier: Classifier, lora: Lora) -> None:
     inject_adapter_in_model(config, encoder)
 
 
+def adapted(encoder: nn.Module) -> list[str]:
+    """Return the names of the layers that have an adapter."""
+    return [name for name, module in encoder.named_modules() if hasattr(module, "lora_A")]
+
+
 def merged(encoder: nn.Module) -> nn.Module:
     """Return an encoder of plain layers that answers as one with adapters, or itself."""
-    names = [name for name, module in encoder.named_modules() if hasattr(module, "lora_A")]
+    names = adapted(encoder)
     if not names:
         return encoder
     plain = copy.deepcopy(encoder)

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tunery_trainer.adapters import merged, save_trained
+from tunery_trainer.adapters import adapted, merged, save_trained
 from tunery_trainer.model import Classifier, save_classifier
 from tunery_trainer.model_card import CARD_NAME, model_card
 from tunery_trainer.model_files import CANARY_NAME, Canary, ModelFacts, write_json
@@ -89,7 +89,7 @@ def save_resume(
     if torch.cuda.is_available():
         tensors[_RANDOM + "cuda"] = torch.cuda.get_rng_state()
     save_file(tensors, resume / "state.safetensors")
-    if any(".lora_" in name for name, _ in classifier.named_parameters()):
+    if adapted(classifier.encoder):
         save_trained(classifier, directory / TRAINED)
     if best is not None and state.best_step != state.step:
         save_file(dict(best), resume / "best.safetensors")

@@ -5,7 +5,6 @@ it can be restored wrongly.
 """
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 from tunery.types import PlateauSchedule, StepSchedule
 from tunery_trainer.data import Batch
 from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.parts import layer_of
 from tunery_trainer.tasks import Task
 
 SMALLEST_SCALE = 1e-6  # of fp16's loss: once it has fallen below, no gradient was finite for long
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")  # of BERT and of DistilBERT
 
 
 def new_optimizer(classifier: nn.Module, settings: Settings) -> torch.optim.Optimizer:
@@ -54,12 +53,6 @@ def new_optimizer(classifier: nn.Module, settings: Settings) -> torch.optim.Opti
     if settings.optimizer == "adafactor":
         return torch.optim.Adafactor(groups, lr=rate)
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
-
-
-def layer_of(name: str) -> int:
-    """Return the number of the layer that a parameter belongs to; -1 for the embeddings."""
-    found = _LAYER.search(name)
-    return int(found[1]) if found else -1
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -13,13 +13,12 @@ from tunery.types import Lora
 from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.failure import Refusal
 from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.parts import is_embedding, part_of
 
 _FP32 = 4  # bytes of a weight, a gradient, a moment
 _MOMENTS = {"adamw": 2, "adam": 2, "sgd": 1, "adafactor": 0}  # per weight; Adafactor's are sums
 _NOT_ENCODER = re.compile(r"(^|\.)(pooler|cls|lm_head|classifier|position_ids)(\.|$)")
 _ATTENTION = re.compile(r"\b(query|key|value|q_lin|k_lin|v_lin|q_proj|k_proj|v_proj|Wqkv)\.")
-_EMBEDDINGS = re.compile(r"(^|\.)embeddings\.")
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _STATE_BYTES = 50_000  # of a checkpoint: random states, facts, canary, manifest
 _GRAPH_BYTES = 60_000  # of the export's graph, a layer, and once more for the rest
 # Resident after the first step without weights and activations: torch, transformers, kernels.
@@ -35,7 +34,7 @@ class Sizes:
         shapes = _shapes(base_dir / "model.safetensors")
         head = (base.hidden_size + 1) * labels
         open_to_training = {
-            name: shape for name, shape in shapes.items() if _part_of(name) not in settings.freeze
+            name: shape for name, shape in shapes.items() if part_of(name) not in settings.freeze
         }
         if settings.peft is None:
             trained = head + sum(map(math.prod, open_to_training.values()))
@@ -93,20 +92,13 @@ def _activations(rows: int, tokens: int, base: BaseFacts, settings: Settings) ->
     return rows * tokens * (layers * (kept + attention) + base.layers * size * base.hidden_size)
 
 
-def _part_of(name: str) -> str | int | None:
-    if _EMBEDDINGS.search(name):
-        return "embeddings"
-    found = _LAYER.search(f".{name}")
-    return int(found[1]) if found else None
-
-
 def _adapters(shapes: Mapping[str, Sequence[int]], lora: Lora) -> int:
     """Return the weights of the adapters: two matrices of rank r beside each linear layer."""
     return sum(
         lora.r * (shape[0] + shape[1])
         for name, shape in shapes.items()
         if len(shape) == 2
-        and not _EMBEDDINGS.search(name)
+        and not is_embedding(name)
         and (lora.targets == "all-linear" or _ATTENTION.search(name))
     )
 

@@ -80,7 +80,7 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
     folder = await request.services.artifacts.fetch(dataset.artifact)
     on_gpu = any(slot.startswith("cuda") for slot in settings.device_slots)
     device = "cuda" if on_gpu else "cpu"
-    threads = max(1, settings.thread_count - (1 if serving else 0))  # as the supervisor does
+    threads = settings.train_threads(serving=serving)
 
     def ask(number: int) -> ForecastFinetune:
         return ForecastFinetune(

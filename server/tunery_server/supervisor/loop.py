@@ -283,11 +283,9 @@ class Supervisor:
             return await jobs.claim(connection, kinds)
 
     async def _train_threads(self) -> int:
-        """Leave a core to serving while something is deployed."""
         async with self._database.read() as connection:
             serving = await deployments.count(connection) > 0
-        threads = self._settings.thread_count
-        return max(1, threads - 1) if serving else threads
+        return self._settings.train_threads(serving=serving)
 
     async def _drain(
         self,
