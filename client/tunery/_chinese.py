@@ -86,7 +86,9 @@ CHINESE: dict[str, str] = {
         "用 DATASET（id 或名称）微调并跟踪进度；按 Ctrl-C 后任务继续运行。"
     ),
     "Name of the model that gets a new version.": "得到新版本的模型名称。",
-    "What is fine-tuned.": "要微调的基础模型。",
+    "What is fine-tuned: a base model, or a version such as intent/2.": (
+        "要微调的模型：一个基础模型，或一个版本，例如 intent/2。"
+    ),
     "Named defaults: tunery recipes.": "一组命名的默认设置：见 tunery recipes。",
     "List named defaults.": "列出命名的默认设置。",
     "List named defaults. With NAME, each rule of that one and its source.": (

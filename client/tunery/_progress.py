@@ -54,13 +54,15 @@ class JobProgress:
             self._printed, self._printed_at = line, time.monotonic()
 
     def event(self, event: Event) -> None:
-        """Take what an event says: losses, scores, warnings."""
+        """Take what an event says: losses, scores, notes, warnings."""
         loss = event.data.get("loss")
         if event.type == "metric" and isinstance(loss, int | float):
             self._losses.append(float(loss))
         score = event.data.get("macro_f1")
         if event.type == "metric" and isinstance(score, int | float):
             self._scores = f"macro-F1 {score:.3f}"
+        if event.type == "log":
+            self._console.print(Text(str(event.data.get("message", ""))))
         if event.type == "warning":
             message = f"{event.data.get('code', '')}: {event.data.get('message', '')}"
             self._console.print(Text(message, style="yellow"))

@@ -510,6 +510,8 @@ class Finetune:
     ) -> Job:
         """Queue a fine-tune and return its job; on success it registers a version of `model`.
 
+        `base_model` is one of `client.models.base_models()`, or a version such as `intent/2`:
+        labels that it knows keep their rows of its head, others begin anew.
         `evaluate` reads the test split afterwards; `deploy` names what then serves the version.
         With `dry_run` it is only rehearsed, on a hundredth of the rows: `result.dry_run` says what
         that has shown. A program that may be started twice passes its own `idempotency_key`.

@@ -496,7 +496,7 @@ class UnknownLabel(Unacceptable):
 
 
 class UnknownBaseModel(Unacceptable):
-    """The base model is not on the allowlist."""
+    """The base model is neither on the allowlist nor a version."""
 
 
 class BatchExceedsDataset(Unacceptable):

@@ -64,9 +64,7 @@ class BaseModels:
         directory = self._directories.get(model_id)
         if directory is None or not is_complete(directory):
             return None
-        positions = json.loads((directory / "config.json").read_text())
-        found = positions.get("max_position_embeddings")
-        return found if isinstance(found, int) else None
+        return positions_of(directory)
 
     def directory(self, model_id: str) -> Path:
         """Return the directory of a usable model; its pinned hash is checked once.
@@ -101,6 +99,13 @@ class BaseModels:
         if self._source(model_id) == "package":
             return "all-MiniLM-L6-v2: English, 6 layers, 22 M parameters, Apache-2.0"
         return "listed by the operator of this service"
+
+
+def positions_of(directory: Path) -> int | None:
+    """Return how many tokens the model of a directory takes, where its config says so."""
+    config = json.loads((directory / "config.json").read_text())
+    found = config.get("max_position_embeddings")
+    return found if isinstance(found, int) else None
 
 
 def _hub_directory(hub_cache: Path, model_id: str) -> Path | None:

@@ -18,16 +18,21 @@ _FORWARD = 3.0  # times the pace of training: the way back costs twice the way t
 
 
 def measured_by(
-    rows: Sequence[Row[Any]], *, base_model: str, device: str, resolved: dict[str, Resolved]
+    rows: Sequence[Row[Any]],
+    *,
+    lineage: Sequence[str],
+    device: str,
+    resolved: dict[str, Resolved],
 ) -> tuple[Row[Any], Measured] | None:
     """Return the job that is most like a run, newest first, and its pace; None where none is.
 
     `rows` are fine-tunes that succeeded at their first attempt, so that their time is all theirs.
+    A version takes as long as what it was made from: `lineage` names them all.
     """
     found: tuple[Row[Any], Measured] | None = None
     for row in rows:
         pace = None if row.progress is None else row.progress.pace
-        if pace is None or pace.device != device or row.spec["base_model"] != base_model:
+        if pace is None or pace.device != device or row.spec["base_model"] not in lineage:
             continue
         if row.spec.get("dry_run") or not pace.training_tokens or not pace.training_seconds:
             continue

@@ -146,26 +146,26 @@ class Api:
         self.run(body())
         return job_id
 
-    def add_version(self, model: str = "intent") -> str:
+    def add_version(self, model: str = "intent", **values: Any) -> str:
+        row = {
+            "project": "default",
+            "model": model,
+            "task": "text_classification",
+            "labels": ["a", "b"],
+            "base_model": "tiny",
+            "dataset": new_id("ds"),
+            "dataset_fingerprint": "sha256:0",
+            "job": new_id("job"),
+            "bytes": 1,
+            "artifact": f"versions/{new_id('v')}",
+            "manifest_sha256": "0" * 64,
+            "seal": "none",
+            "created_at": now(),
+        }
+
         async def body() -> str:
             async with self.services.database.write() as connection:
-                version = await models.register(
-                    connection,
-                    project="default",
-                    model=model,
-                    task="text_classification",
-                    labels=["a", "b"],
-                    base_model="tiny",
-                    dataset=new_id("ds"),
-                    dataset_fingerprint="sha256:0",
-                    job=new_id("job"),
-                    bytes=1,
-                    artifact=f"versions/{new_id('v')}",
-                    manifest_sha256="0" * 64,
-                    seal="none",
-                    created_at=now(),
-                )
-                return version.version
+                return (await models.register(connection, **(row | values))).version
 
         return self.run(body())
 

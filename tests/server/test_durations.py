@@ -41,7 +41,8 @@ class Row(NamedTuple):
 
 
 def found_among(*rows: Any) -> tuple[str, bool] | None:
-    found = measured_by(rows, base_model="tiny", device="cpu", resolved=RESOLVED)
+    lineage = ["intent/2", "tiny"]
+    found = measured_by(rows, lineage=lineage, device="cpu", resolved=RESOLVED)
     return None if found is None else (found[1].job, found[1].alike)
 
 

@@ -27,10 +27,9 @@ def estimated(api: Api, base: Path, dataset: str, **spec: Any) -> httpx.Response
     return with_reader(api, sending, base_models={"tiny": str(base)})
 
 
-def tickets(api: Api) -> str:
-    return add_dataset(
-        api, {"train": ROWS, "validation": ROWS[:8]}, train=len(ROWS), labels=["card", "loan"]
-    )
+def tickets(api: Api, **values: Any) -> str:
+    rows = {"train": ROWS, "validation": ROWS[:8]}
+    return add_dataset(api, rows, train=len(ROWS), labels=["card", "loan"], **values)
 
 
 def succeeded(api: Api, pace: Pace) -> str:

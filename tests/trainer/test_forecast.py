@@ -27,11 +27,12 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def forecast_of(spec: FinetuneRun) -> Forecasted:
+def forecast_of(spec: FinetuneRun, version_dir: str | None = None) -> Forecasted:
     message = ForecastFinetune(
         id=1,
         task=spec.task,
         base_model=spec.base_model,
+        version_dir=version_dir,
         train=spec.train,
         validation=spec.validation,
         validation_carved=spec.validation_carved,

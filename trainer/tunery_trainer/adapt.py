@@ -1,10 +1,36 @@
-"""Adapting: which parts of a base model are trained, and which begin anew."""
+"""Adapting: which parts of a model are taken over, which are trained, and which begin anew."""
 
 from typing import Any
 
+import torch
+
 from tunery_trainer.hyperparameters import Settings
-from tunery_trainer.model import Classifier
+from tunery_trainer.model import Classifier, linear_of, load_head
+from tunery_trainer.parent import Parent
 from tunery_trainer.parts import layer_of, part_of
+from tunery_trainer.tasks import Fit
+
+
+def take_head(classifier: Classifier, parent: Parent, fit: Fit) -> None:
+    """Give the head the rows of its parent's, and each new row their mean.
+
+    A new label's logit is then the mean of the others': none of the parent's answers changes
+    before the first step. What is learned in deviations of rows comes from the parent's into
+    those of `fit`. Source: Hewitt 2021, "Initializing New Word Embeddings for Pretrained Language
+    Models".
+    """
+    if not parent.kept:
+        return
+    own, linear = parent.facts.fit, linear_of(classifier.head)
+    weight, bias = load_head(parent.model_dir)  # (C', H), (C',)
+    weight = weight / classifier.length * (own.deviation / fit.deviation)
+    bias = (bias * own.deviation + own.mean - fit.mean) / fit.deviation
+    kept = [row for row in parent.rows if row is not None]
+    mean_weight, mean_bias = weight[kept].mean(0), bias[kept].mean()
+    with torch.no_grad():
+        for i, row in enumerate(parent.rows):
+            linear.weight[i] = mean_weight if row is None else weight[row]
+            linear.bias[i] = mean_bias if row is None else bias[row]
 
 
 def set_trainable(classifier: Classifier, settings: Settings) -> None:

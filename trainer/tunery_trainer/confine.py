@@ -130,8 +130,8 @@ def paths_of(spec: AnyRun) -> tuple[list[Path], list[Path]]:
             return [Path(path) for path in spec.reads], [work_dir, Path(spec.socket).parent]
         case ReaderRun():
             models = [path for name in spec.base_models.values() for path in _model(name)]
-            datasets = [Path(path) for path in spec.reads]
-            return [*models, *datasets], [work_dir, Path(spec.socket).parent]
+            artifacts = [Path(path) for path in spec.reads]
+            return [*models, *artifacts], [work_dir, Path(spec.socket).parent]
 
 
 def confine(

@@ -19,6 +19,7 @@ from tunery_trainer.failure import Failure, Refusal
 from tunery_trainer.hyperparameters import Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
 from tunery_trainer.padding import bucket_length
+from tunery_trainer.parent import Parent, parent_of
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 from tunery_trainer.sizes import Sizes
 from tunery_trainer.tasks import Encoder, Task, task_named
@@ -75,7 +76,7 @@ def forecast(message: ForecastFinetune, base_dir: Path) -> Forecasted:
         resolved, _ = resolve(
             message.hyperparameters,
             message.recipe,
-            _circumstances(message, base, train, validation),
+            _circumstances(message, base_dir, base, train, validation),
         )
     except Failure as failure:
         code = "schema-violation" if failure.code == "no-such-layer" else failure.code
@@ -117,11 +118,24 @@ def forecast(message: ForecastFinetune, base_dir: Path) -> Forecasted:
 
 
 def _circumstances(
-    message: ForecastFinetune, base: BaseFacts, train: Lengths, validation: Lengths
+    message: ForecastFinetune,
+    base_dir: Path,
+    base: BaseFacts,
+    train: Lengths,
+    validation: Lengths,
 ) -> Circumstances:
     from tunery_trainer.stored_texts import has_pairs
 
-    on_cpu = message.device == "cpu"
+    on_cpu, pairs = message.device == "cpu", has_pairs(Path(message.train))
+    parent: Parent | None = None
+    if message.version_dir is not None:
+        parent = parent_of(
+            base_dir,
+            task=message.task,
+            labels=message.labels,
+            pairs=pairs,
+            new_head=message.hyperparameters.linear_probe is True,
+        )
     return Circumstances(
         task=message.task,
         lengths=train.tokens,
@@ -131,11 +145,12 @@ def _circumstances(
         validation_carved=message.validation_carved,
         has_mask=base.mask_id is not None,
         labels_are_words=names_of(message.labels) is not None,
-        pairs=has_pairs(Path(message.train)),
+        pairs=pairs,
         hidden_size=base.hidden_size,
         layers=base.layers,
         dropout=base.dropout,
         unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
+        parent=parent,
         on_cpu=on_cpu,
         has_bf16=not on_cpu,  # as GPUs have since 2020; the job asks its own
         threads=message.threads,

@@ -26,6 +26,7 @@ from tunery.types import (
     Task,
 )
 from tunery_trainer.failure import Failure
+from tunery_trainer.parent import Parent
 from tunery_trainer.protocol.applicability import METRICS, OFF, unfit
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
@@ -102,6 +103,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     layers: int
     dropout: float
     added_rows: int = 0  # of each pass, beside the training rows
+    parent: Parent | None = None  # where a version is fine-tuned
     unknown_share: float | None  # of the training tokens, 0..1; null where none is unknown
     on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
@@ -155,6 +157,8 @@ def resolve(
         resolved["early_stopping"] = Resolved(value=msgspec.to_builtins(loss), source=source)
     for name, off in OFF[found.task].items():
         fill(name, off, f"not-for-{_slug(found.task)}")
+    if found.parent is not None and found.parent.kept:
+        fill("linear_probe", False, "head-kept")  # which the probe would overwrite
     for name, choice in RECIPES[chosen].choices.items():
         if name not in unteachable:
             fill(name, choice.value, chosen)
@@ -171,7 +175,7 @@ def resolve(
     if RECIPES[chosen].rate != 1.0:
         rate, rule = rate * RECIPES[chosen].rate, f"{rule}-{chosen}"
     fill("learning_rate", rate, rule)
-    times, rule = (HEAD_MULTIPLIER, "10x-learning-rate") if asked.peft is None else (1.0, "lora")
+    times, rule = _head_multiplier(asked, found.parent)
     fill("head_learning_rate", _number(resolved, "learning_rate") * times, rule)
     if asked.max_steps is not None:
         epochs = math.ceil(asked.max_steps / math.ceil(rows / batch_size))
@@ -180,7 +184,7 @@ def resolve(
     fill("dropout", found.dropout, "base-model")
     many = len(found.class_counts) >= MANY_LABELS
     fill("label_smoothing", SMOOTHING if many else 0.0, "many-labels" if many else "few-labels")
-    fill("max_length", _max_length(found), "p99-tokens")
+    fill("max_length", *_max_length(found))
     max_length = _number(resolved, "max_length")
     if max_length > found.positions:
         raise Failure(
@@ -350,6 +354,17 @@ def _learning_rate(hidden_size: int, layers: int) -> tuple[float, str]:
     return 1e-5, "encoder-large"
 
 
-def _max_length(found: Circumstances) -> int:
+def _head_multiplier(asked: Hyperparameters, parent: Parent | None) -> tuple[float, str]:
+    if asked.peft is not None:
+        return 1.0, "lora"
+    if parent is not None and not parent.new:
+        return 1.0, "head-kept"
+    return HEAD_MULTIPLIER, "10x-learning-rate"
+
+
+def _max_length(found: Circumstances) -> tuple[int, str]:
     p99 = float(np.percentile(found.lengths, 99, method="higher"))
-    return min(math.ceil(p99 / 8) * 8, MAX_LENGTH_CAP, found.positions)
+    length = min(math.ceil(p99 / 8) * 8, MAX_LENGTH_CAP, found.positions)
+    if found.parent is not None and found.parent.facts.max_length > length:
+        return found.parent.facts.max_length, "version"
+    return length, "p99-tokens"

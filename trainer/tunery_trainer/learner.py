@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tunery_trainer import checkpoint
-from tunery_trainer.adapt import reinit_top_layers, set_trainable
+from tunery_trainer.adapt import reinit_top_layers, set_trainable, take_head
 from tunery_trainer.adapters import add_adapters, load_trained
 from tunery_trainer.augment import TokenDropout
 from tunery_trainer.checkpoint import TRAINED
@@ -95,7 +95,7 @@ class Learner:
         seed: int,
         alive: Callable[[], None],
     ) -> Self:
-        """Return one that starts from the base model; all that is random follows `seed`."""
+        """Return one that starts from a base model or a version; all random follows `seed`."""
         _seed(seed)
         settings = prepared.settings
         classifier = new_classifier(
@@ -106,6 +106,8 @@ class Learner:
             settings.dropout,
             pairs=rows.pairs,
         )
+        if prepared.parent is not None:
+            take_head(classifier, prepared.parent, prepared.task.fit)
         reinit_top_layers(classifier, settings.reinit_top_layers)
         if settings.peft is not None:
             add_adapters(classifier, settings.peft)

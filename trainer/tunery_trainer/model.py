@@ -108,11 +108,18 @@ def load_classifier(model_dir: Path, dropout: float = 0.0) -> Classifier:
     head = task.head(config.hidden_size, task.outputs(len(facts.labels)), dropout)
     separator = _separator(model_dir, config) if facts.pairs else None
     classifier = Classifier(_load_encoder(model_dir, config), head, separator)
-    weights = load_file(model_dir / DENSE / "model.safetensors")
-    linear_of(head).load_state_dict(
-        {"weight": weights["linear.weight"] / classifier.length, "bias": weights["linear.bias"]}
-    )
+    weight, bias = load_head(model_dir)
+    linear_of(head).load_state_dict({"weight": weight / classifier.length, "bias": bias})
     return _own_memory(classifier).eval()
+
+
+def load_head(model_dir: Path) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of the head of a model directory, which sees length one.
+
+    Shapes: weight (labels, hidden), bias (labels,), float32.
+    """
+    weights = load_file(model_dir / DENSE / "model.safetensors")
+    return weights["linear.weight"], weights["linear.bias"]
 
 
 def save_classifier(

@@ -19,6 +19,7 @@ from tunery_trainer.data import TokenCache, TokenRows
 from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
+from tunery_trainer.parent import Parent, parent_of
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.stored_texts import has_pairs
@@ -34,6 +35,7 @@ class Prepared(NamedTuple):
 
     task: Task
     base: BaseFacts
+    parent: Parent | None  # where the base model is a version
     train: TokenRows  # what weights are fitted to
     validation: TokenRows  # what chooses among them; there may be none
     proof: TokenRows  # what the export is proven on
@@ -65,7 +67,8 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
     if spec.base_model == SCRATCH_BASE:
         lessons = scratch.lessons(Path(spec.base_model_dir), cache)
         baselines = scratch.teacher_figures(Path(spec.base_model_dir))
-    resolved, advice = _resolve(spec, task, base, train, validation, lessons)
+    parent = _parent(spec, pairs=train.pairs)
+    resolved, advice = _resolve(spec, task, base, parent, train, validation, lessons)
     settings = settle(resolved)
     if settings.train_on_validation:
         train, validation = train.joined(validation), cache.texts([], [])
@@ -75,7 +78,9 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
         train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     train = train if lessons is None else lessons
-    return Prepared(task, base, train, validation, proof, resolved, settings, advice, baselines)
+    return Prepared(
+        task, base, parent, train, validation, proof, resolved, settings, advice, baselines
+    )
 
 
 def _few_of(rows: TokenRows, task: Task) -> TokenRows:
@@ -107,10 +112,23 @@ def _token_cache(spec: FinetuneRun, task: Task, base: BaseFacts) -> TokenCache:
     )
 
 
+def _parent(spec: FinetuneRun, *, pairs: bool) -> Parent | None:
+    if spec.parent_sha256 is None:
+        return None
+    return parent_of(
+        Path(spec.base_model_dir),
+        task=spec.task,
+        labels=spec.labels,
+        pairs=pairs,
+        new_head=spec.hyperparameters.linear_probe is True,
+    )
+
+
 def _resolve(
     spec: FinetuneRun,
     task: Task,
     base: BaseFacts,
+    parent: Parent | None,
     train: TokenRows,
     validation: TokenRows,
     lessons: TokenRows | None,
@@ -134,6 +152,7 @@ def _resolve(
             validation_carved=spec.validation_carved,
             unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
             added_rows=0 if lessons is None else lessons.epoch_rows - len(train),
+            parent=parent,
             on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,

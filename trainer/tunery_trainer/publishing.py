@@ -14,14 +14,13 @@ import torch
 import transformers
 from torch import Tensor
 
-from tunery.types import Resolved
 from tunery_trainer import checkpoint
 from tunery_trainer.checkpoint import Facts
 from tunery_trainer.data import TokenRows
-from tunery_trainer.hyperparameters import Settings
 from tunery_trainer.model import Classifier
 from tunery_trainer.model_files import Canary, ModelFacts
 from tunery_trainer.padding import padded, read_pad_id
+from tunery_trainer.preparation import Prepared
 from tunery_trainer.protocol.events import AnyEvent, CheckpointSaved, Finetuned, WarningRaised
 from tunery_trainer.protocol.leash import supervised
 from tunery_trainer.protocol.specs import FinetuneRun
@@ -41,13 +40,12 @@ class Publisher:
         spec: FinetuneRun,
         emit: Callable[[AnyEvent], None],
         *,
-        resolved: dict[str, Resolved],
-        settings: Settings,
+        prepared: Prepared,
         seal: str,
     ) -> None:
         self._spec = spec
         self._emit = emit
-        self._settings = settings
+        self._settings = prepared.settings
         self._base_dir = Path(spec.base_model_dir)
         self._work_dir = Path(spec.work_dir)
         self._pairs = has_pairs(Path(spec.train))
@@ -63,7 +61,12 @@ class Publisher:
             "torch": str(torch.__version__),
             "transformers": transformers.__version__,
         }
-        for name, entry in resolved.items():
+        if (parent := prepared.parent) is not None:
+            self._facts["parent_manifest_sha256"] = spec.parent_sha256
+            self._facts["head_rows_kept"] = parent.kept
+            self._facts["head_rows_new"] = len(parent.new)
+            self._facts["head_rows_dropped"] = len(parent.dropped)
+        for name, entry in prepared.resolved.items():
             value = entry.value
             if isinstance(value, dict | list):  # a manifest holds plain values
                 value = msgspec.json.encode(value).decode()

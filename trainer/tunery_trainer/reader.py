@@ -80,7 +80,7 @@ class Reader:
         Raises:
             Refusal: there is no such base model, or it has no tokenizer of its own.
         """
-        cutter = self._cutter(message.base_model)
+        cutter = self._cutter(message.base_model, message.version_dir)
         encodings = cutter.cut(message.texts, message.max_length)
         task, places = task_named(message.task), {each: i for i, each in enumerate(message.known)}
         ids = [[places[each] for each in task.labels_of(cell)] for cell in message.labels]
@@ -137,7 +137,7 @@ class Reader:
             diff = compare(message.before, message.after, before, after, labels_of)
             return wire.Diffed(id=message.id, diff=diff)
         if isinstance(message, wire.ForecastFinetune):
-            return forecast(message, self._directory(message.base_model))
+            return forecast(message, self._directory(message.base_model, message.version_dir))
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)
@@ -147,15 +147,17 @@ class Reader:
         if task is not None:
             task.cancel()
 
-    def _directory(self, base_model: str) -> Path:
+    def _directory(self, base_model: str, version_dir: str | None) -> Path:
+        if version_dir is not None:
+            return Path(version_dir)
         if base_model == SCRATCH_BASE:
             raise Refusal("unknown-base-model", f"{base_model} has no tokenizer before training")
         if base_model not in self._base_models:
             raise Refusal("unknown-base-model", f"there is no base model {base_model!r}")
         return Path(self._base_models[base_model])
 
-    def _load_cutter(self, base_model: str) -> "_Cutter":
-        path = self._directory(base_model) / "tokenizer.json"
+    def _load_cutter(self, base_model: str, version_dir: str | None) -> "_Cutter":
+        path = self._directory(base_model, version_dir) / "tokenizer.json"
         if not path.is_file():
             raise Refusal("unknown-base-model", f"{base_model!r} has no tokenizer before training")
         return _Cutter(path)

@@ -28,6 +28,7 @@ from tunery_trainer.imbalance import sampling_weights_of
 from tunery_trainer.learner import Learner
 from tunery_trainer.memory import give_back, is_out_of_memory
 from tunery_trainer.optimization import schedule
+from tunery_trainer.parent import Parent
 from tunery_trainer.phases import Phase, median_of, phase_of, steps_ahead
 from tunery_trainer.preparation import Prepared, prepare
 from tunery_trainer.progress import ProgressMeter
@@ -37,6 +38,7 @@ from tunery_trainer.protocol.events import (
     Interrupted,
     MetricLogged,
     WarningRaised,
+    WeightsTaken,
     finite,
 )
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
@@ -77,6 +79,8 @@ def run(
         for each in prepared.advice:
             emit(WarningRaised(code=each.code, message=each.message))
         emit(HyperparametersResolved(resolved=prepared.resolved))
+        if prepared.parent is not None:
+            _tell_of(prepared.parent, spec, emit)
         told = ", ".join(f"{name} {each.value}" for name, each in prepared.resolved.items())
         _log.info("%d training, %d validation rows", len(prepared.train), len(prepared.validation))
         _log.info("%s", told)
@@ -87,6 +91,14 @@ def run(
         if is_out_of_memory(error):
             raise Failure("out-of-memory", f"on {spec.device}: {error}") from error
         raise
+
+
+def _tell_of(parent: Parent, spec: FinetuneRun, emit: Callable[[AnyEvent], None]) -> None:
+    message = f"{spec.base_model}: {parent.story}"
+    _log.info("%s", message)
+    if spec.resolved is None:  # else an earlier attempt has said so
+        kept, new, dropped = parent.kept, len(parent.new), len(parent.dropped)
+        emit(WeightsTaken(message=message, kept=kept, new=new, dropped=dropped))
 
 
 class _Released(Exception):
@@ -125,9 +137,7 @@ class Training:
     def __init__(self, spec: FinetuneRun, prepared: Prepared, watch: _Watch, seal: str) -> None:
         self._spec, self._prepared, self._watch = spec, prepared, watch
         self._settings = prepared.settings
-        self._publisher = Publisher(
-            spec, watch.emit, resolved=prepared.resolved, settings=prepared.settings, seal=seal
-        )
+        self._publisher = Publisher(spec, watch.emit, prepared=prepared, seal=seal)
         self._state = TrainingState()
         self._saved_step = 0
         self._best_weights: dict[str, Tensor] | None = None

@@ -244,7 +244,14 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     model: Annotated[str, about("Name of the model.", "intent", pattern=SLUG_PATTERN)]
     base_model: Annotated[
-        str, about("Of the allowlist: `GET /base-models`.", "minilm-l6", max_length=256)
+        str,
+        about(
+            "Of the allowlist: `GET /base-models`; or a version of the project, whose head keeps "
+            "its rows for the labels that stay.",
+            "minilm-l6",
+            "intent/2",
+            max_length=256,
+        ),
     ] = "minilm-l6"
     recipe: Annotated[
         RecipeChoice,

@@ -14,7 +14,9 @@ class ModelVersion(Answer, kw_only=True, frozen=True):
     number: Annotated[int, about("Rises by one per model.", 3, ge=1, le=MAX_INT)]
     task: Annotated[str, about("What it does.", "text_classification")]
     labels: Annotated[list[str], about("In the order of its outputs.")]
-    base_model: Annotated[str, about("What was fine-tuned.", "minilm-l6")]
+    base_model: Annotated[
+        str, about("What was fine-tuned: of the allowlist, or a version.", "minilm-l6", "intent/2")
+    ]
     dataset: Annotated[str, about("What it was trained on.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     dataset_fingerprint: Annotated[str, about("Hash of rows and splits.", "sha256:9f86…")]
     job: Annotated[str, about("The fine-tune.", "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]

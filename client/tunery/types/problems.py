@@ -301,9 +301,10 @@ _TABLE = (
     ("dataset-too-large", None, "The dataset is larger than allowed",
      "Raise the limit, or send fewer rows.", "数据集超过上限", "请提高上限或减少行数。"),
     # Fine-tuning and evaluation
-    ("unknown-base-model", 422, "The base model is not on the allowlist",
-     "List what is with GET /base-models.", "基础模型不在允许列表中",
-     "请用 GET /base-models 列出。"),
+    ("unknown-base-model", 422, "The base model is neither on the allowlist nor a version",
+     "List what is with GET /base-models and GET /models.",
+     "基础模型既不在允许列表中，也不是一个版本",
+     "请用 GET /base-models 和 GET /models 列出。"),
     ("batch-exceeds-dataset", 422, "The batch is larger than the training split",
      "Lower batch_size.", "批大小超过训练集", "请减小 batch_size。"),
     ("max-length-exceeds-model", 422, "The model has fewer positions than max_length",

@@ -1,7 +1,6 @@
 """Fine-tunes: everything that can be judged before a device is free is judged here."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
+from tunery_server.routes.bases import Base, find_base
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
 from tunery_trainer.protocol.applicability import unfit
@@ -33,14 +33,14 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 @post("/finetune", status_code=202, operation_id="finetune")
 async def start(request: Request, data: JSONBody[FinetuneSpec]) -> Response[Job]:
     """Queue a fine-tune; on success it registers the next version of its model."""
-    _check_model(request, data)
+    base = await _base_of(request, data)
     if not is_id(data.dataset, "ds"):
         raise unknown(data.dataset)
-    await asyncio.to_thread(_check_disk, request.services, data)
+    await asyncio.to_thread(_check_disk, request.services, data, base)
 
     async def make(connection: AsyncConnection) -> Created[Job]:
         dataset = await datasets.row_of(connection, request.project, data.dataset)
-        _check_dataset(data, dataset)
+        _check_dataset(data, base, dataset)
         await check_queue(connection, request.project)
         job = await jobs.add(
             connection,
@@ -64,13 +64,13 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
     also where that is a dry one. The seconds rest on the most similar fine-tune that has succeeded
     here; they are null, with the reason, where none has.
     """
-    _check_model(request, data)
+    base = await _base_of(request, data)
     if not is_id(data.dataset, "ds"):
         raise unknown(data.dataset)
     settings = request.services.settings
     async with request.services.database.read() as connection:
         dataset = await datasets.row_of(connection, request.project, data.dataset)
-        _check_dataset(data, dataset)
+        _check_dataset(data, base, dataset)
         assert dataset is not None  # checked
         serving = await deployments.count(connection) > 0
         finished = await jobs.measured(connection, request.project, limit=MEASURED_JOBS)
@@ -87,6 +87,7 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
             id=number,
             task=dataset.task,
             base_model=data.base_model,
+            version_dir=base.version_dir,
             train=str(folder / "train.parquet"),
             validation=str(folder / "validation.parquet"),
             validation_carved=datasets.carves_validation(dataset.spec),
@@ -100,9 +101,7 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
 
     forecast = await request.services.engines.ask_reader(ask)
     assert isinstance(forecast, Forecasted)
-    found = measured_by(
-        finished, base_model=data.base_model, device=device, resolved=forecast.resolved
-    )
+    found = measured_by(finished, lineage=base.lineage, device=device, resolved=forecast.resolved)
     why = f"no fine-tune of {data.base_model} on a {DEVICES[device]} has succeeded here; one does"
     return answer(
         Estimate(
@@ -133,13 +132,9 @@ async def check_queue(connection: AsyncConnection, project: str) -> None:
         raise Refusal("too-many-queued-jobs", f"{MAX_QUEUED} jobs wait", retry_after=30)
 
 
-def _check_model(request: Request, spec: FinetuneSpec) -> None:
-    base_models = request.services.base_models
-    if not base_models.knows(spec.base_model):
-        allowed = ", ".join(base_models.ids())
-        raise _refusal(
-            "unknown-base-model", "/base_model", f"{quote(spec.base_model)} is not one of {allowed}"
-        )
+async def _base_of(request: Request, spec: FinetuneSpec) -> Base:
+    """Return what a fine-tune begins with, if what is asked of the fine-tune goes with it."""
+    base = await find_base(request, spec.base_model, pointer="/base_model")
     if spec.recipe != "auto" and (spec.recipe == "scratch") != (spec.base_model == SCRATCH_BASE):
         raise _refusal(
             "schema-violation",
@@ -148,7 +143,7 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
             f"{spec.recipe} does not go with {quote(spec.base_model)}",
         )
     asked = spec.hyperparameters
-    positions = base_models.max_positions(spec.base_model)
+    positions = base.positions
     if asked.max_length != "auto" and positions is not None and asked.max_length > positions:
         raise _refusal(
             "max-length-exceeds-model",
@@ -160,11 +155,11 @@ def _check_model(request: Request, spec: FinetuneSpec) -> None:
         raise _refusal(
             "unsupported-precision", "/hyperparameters/precision", "a CPU does not train in fp16"
         )
+    return base
 
 
-def _check_disk(services: Services, spec: FinetuneSpec) -> None:
-    model_dir = services.base_models.directories().get(spec.base_model)
-    weights = SCRATCH_BYTES if model_dir is None else disk.weights_bytes(Path(model_dir))
+def _check_disk(services: Services, spec: FinetuneSpec, base: Base) -> None:
+    weights = SCRATCH_BYTES if base.directory is None else disk.weights_bytes(base.directory)
     needed = disk.finetune_bytes(weights, spec.checkpoints)
     budget = spec.resources.max_disk_gb
     if budget is not None and needed > budget * 1e9:
@@ -177,7 +172,7 @@ def _check_disk(services: Services, spec: FinetuneSpec) -> None:
         raise Refusal("insufficient-storage", lacking)
 
 
-def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:
+def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> None:
     if dataset is None:
         raise unknown(spec.dataset)
     if dataset.status != "ready":
@@ -188,9 +183,10 @@ def _check_dataset(spec: FinetuneSpec, dataset: Row[Any] | None) -> None:
         if dataset.task != "text_classification":
             message = f"{spec.base_model} learns text_classification; the dataset is {dataset.task}"
             raise _refusal("task-mismatch", "/base_model", message)
-        if dataset.columns is not None and dataset.columns.text_pair is not None:
-            message = f"{spec.base_model} reads single texts; the dataset holds pairs"
-            raise _refusal("pair-mismatch", "/base_model", message)
+    pairs = dataset.columns is not None and dataset.columns.text_pair is not None
+    if pairs and SCRATCH_BASE in base.lineage:  # whose tokenizer can't part two texts
+        message = f"{spec.base_model} reads single texts; the dataset holds pairs"
+        raise _refusal("pair-mismatch", "/base_model", message)
     errors = [
         FieldError(
             code="not-for-task", message=each.message, pointer=f"/hyperparameters/{each.name}"

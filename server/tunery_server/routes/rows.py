@@ -14,6 +14,7 @@ from tunery_server.answers import answer
 from tunery_server.pagination import After, Limit
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
+from tunery_server.routes.bases import find_base
 from tunery_server.routes.datasets import row_or_404
 from tunery_trainer.protocol.wire import (
     DiffDatasets,
@@ -55,11 +56,8 @@ async def preview(
         int, Parameter(ge=3, le=8192, description="Tokens of a text.")
     ] = DEFAULT_MAX_LENGTH,
 ) -> Response[Preview]:
-    """Return the first training rows as a base model would see them."""
-    models = request.services.base_models
-    if not models.knows(base_model):
-        allowed = ", ".join(models.ids())
-        raise Refusal("unknown-base-model", f"{quote(base_model)} is none of {allowed}")
+    """Return the first training rows as a base model, or a version, would see them."""
+    base = await find_base(request, base_model, pointer="/query/base_model")
     row = await _ready(request, dataset_id)
     read = await _read(request, row, "train", 0, PREVIEW_ROWS)
 
@@ -67,6 +65,7 @@ async def preview(
         return PreviewTexts(
             id=number,
             base_model=base_model,
+            version_dir=base.version_dir,
             texts=[
                 found.text
                 if found.text_pair is None
@@ -76,7 +75,7 @@ async def preview(
             task=row.task,
             labels=[found.label for found in read.rows],
             known=row.labels,
-            max_length=min(max_length, models.max_positions(base_model) or max_length),
+            max_length=min(max_length, base.positions or max_length),
         )
 
     reply = await request.services.engines.ask_reader(ask)

@@ -38,6 +38,7 @@ from tunery_trainer.protocol.events import (
     Rejected,
     Started,
     WarningRaised,
+    WeightsTaken,
 )
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ class Attempt:
             case HyperparametersResolved(resolved=resolved):
                 self._columns["resolved"] = resolved
                 await self.flush()
+            case WeightsTaken(message=message, kept=kept, new=new, dropped=dropped):
+                data = {"message": message, "kept": kept, "new": new, "dropped": dropped}
+                self._events.append(("log", data))
             case WarningRaised(code=code, message=message):
                 self._events.append(("warning", {"code": code, "message": message}))
             case CheckpointSaved():

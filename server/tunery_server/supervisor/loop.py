@@ -207,7 +207,7 @@ class Supervisor:
                 work_dir=str(work),
                 socket=str(self._settings.run_dir / "reader.sock"),
                 base_models=self._base_models.directories(),
-                reads=[str(self._artifacts.readable("datasets"))],
+                reads=[str(self._artifacts.readable(each)) for each in ("datasets", "versions")],
             )
             (work / "spec.json").write_bytes(msgspec.json.encode(spec))
             child = await self._nursery.start(

@@ -126,14 +126,11 @@ class SpecWriter:
         folder = await self._artifacts.fetch(dataset.artifact)
         cache = self._settings.cache_dir / dataset.id
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        base_model_dir = cache
+        base_model_dir, parent_sha256 = cache, None
         if spec.base_model != SCRATCH_BASE:
-            try:
-                base_model_dir = await asyncio.to_thread(
-                    self._base_models.directory, spec.base_model
-                )
-            except BaseModelUnusable as error:
-                raise SpecImpossible("unknown-base-model", str(error)) from error
+            base_model_dir, parent_sha256 = await self._base(
+                connection, job.project, spec.base_model
+            )
         return FinetuneRun(
             work_dir=str(work),
             job=job.id,
@@ -141,6 +138,7 @@ class SpecWriter:
             task=dataset.task,
             base_model=spec.base_model,
             base_model_dir=str(base_model_dir),
+            parent_sha256=parent_sha256,
             train=str(folder / "train.parquet"),
             validation=str(folder / "validation.parquet"),
             validation_carved=datasets.carves_validation(dataset.spec),
@@ -156,6 +154,23 @@ class SpecWriter:
             resume_from=None if resume_from is None else str(resume_from),
             resolved=job.resolved or None,
         )
+
+    async def _base(
+        self, connection: AsyncConnection, project: str, name: str
+    ) -> tuple[Path, str | None]:
+        """Return the directory of a base model or a version, and the latter's verified manifest."""
+        try:
+            return await asyncio.to_thread(self._base_models.directory, name), None
+        except BaseModelUnusable as error:
+            version = await models.row_of(connection, project, name)
+            if version is None:
+                raise SpecImpossible("unknown-base-model", str(error)) from error
+        directory = await self._artifacts.fetch(version.artifact)
+        try:
+            await asyncio.to_thread(manifest.verify, directory, version.manifest_sha256)
+        except (manifest.ArtifactCorrupt, OSError) as error:
+            raise SpecImpossible("checkpoint-corrupt", f"{name} is damaged: {error}") from error
+        return directory, version.manifest_sha256
 
     async def evaluate(
         self, connection: AsyncConnection, job: Row[Any], work: Path, *, threads: int

@@ -58,6 +58,15 @@ class HyperparametersResolved(ChildEvent, kw_only=True, frozen=True, tag="resolv
     resolved: dict[str, Resolved]
 
 
+class WeightsTaken(ChildEvent, kw_only=True, frozen=True, tag="weights_taken"):
+    """What a fine-tune takes of the version that it begins with: rows of its head, by label."""
+
+    message: str
+    kept: int
+    new: int
+    dropped: int
+
+
 class WarningRaised(ChildEvent, kw_only=True, frozen=True, tag="warning"):
     """Something that the user should know, and that does not stop the job."""
 
@@ -155,6 +164,7 @@ AnyEvent = (
     | ProgressMade
     | MetricLogged
     | HyperparametersResolved
+    | WeightsTaken
     | WarningRaised
     | CheckpointSaved
     | Ingested

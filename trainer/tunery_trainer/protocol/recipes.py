@@ -109,7 +109,7 @@ RULES: dict[str, tuple[str, str]] = {
         f"Devlin et al. 2019, arXiv:1810.04805; small encoders: {MEASURED}",
     ),
     "head_learning_rate": (
-        "10 times learning_rate; with peft the same",
+        "10 times learning_rate; the same with peft, and where a version's head is kept whole",
         "Howard & Ruder 2018, arXiv:1801.06146",
     ),
     "batch_size": (
@@ -126,7 +126,7 @@ RULES: dict[str, tuple[str, str]] = {
         f"for `balanced` {MEASURED}",
     ),
     "layerwise_lr_decay": ("0.95 from 7 layers on, else 1", "Sun et al. 2019, arXiv:1905.05583"),
-    "linear_probe": (_OFF, MEASURED),
+    "linear_probe": ("off; always where rows of a version's head are kept", MEASURED),
     "label_names": (_OFF, "many rows say more than the names"),
     "train_on_validation": (_OFF, "validation rows choose the stopping point"),
     "refit": (
@@ -146,7 +146,8 @@ RULES: dict[str, tuple[str, str]] = {
     "label_smoothing": ("0.1 from 20 labels on, else 0", "Szegedy et al. 2016, arXiv:1512.00567"),
     "dropout": ("the base model's", "Devlin et al. 2019, arXiv:1810.04805"),
     "max_length": (
-        "99 of 100 training texts fit, in steps of 8, at most 256 tokens",
+        "99 of 100 training texts fit, in steps of 8, at most 256 tokens; no less than that of the "
+        "version that is fine-tuned",
         "convention: attention grows with the square",
     ),
     "gradient_accumulation_steps": ("at most 16,384 padded tokens of one pass", "memory"),

@@ -70,6 +70,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     task: Task
     base_model: str
     base_model_dir: str  # of scratch-mini any, such as the cache, in which the trainer makes it
+    parent_sha256: str | None = None  # of the verified manifest, where base_model is a version
     train: str
     validation: str
     validation_carved: bool = False  # by tunery, out of the rows that were meant for training
@@ -114,7 +115,7 @@ class ReaderRun(Spec, kw_only=True, frozen=True, tag="reader"):
 
     socket: str
     base_models: dict[str, str]  # directory by id
-    reads: list[str]  # directories of datasets
+    reads: list[str]  # directories of datasets and of versions
 
 
 class CheckRun(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind", tag="check"):

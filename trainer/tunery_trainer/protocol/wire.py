@@ -65,6 +65,7 @@ class PreviewTexts(Message, kw_only=True, frozen=True, tag="preview"):
     """To the reader: show texts as a base model's tokenizer cuts them."""
 
     base_model: str
+    version_dir: str | None = None  # where base_model is a version
     texts: list[TextInput]
     task: Task
     labels: list[str]  # of each text, as they are stored
@@ -95,6 +96,7 @@ class ForecastFinetune(Message, kw_only=True, frozen=True, tag="forecast"):
 
     task: Task
     base_model: str
+    version_dir: str | None = None  # where base_model is a version
     train: str
     validation: str
     validation_carved: bool

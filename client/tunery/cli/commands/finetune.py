@@ -40,7 +40,8 @@ def _hyperparameter_options(function: Any) -> Any:
 @click.command(cls=Command)
 @dataset_argument
 @click.option("--model", required=True, help="Name of the model that gets a new version.")
-@click.option("--base-model", default="minilm-l6", show_default=True, help="What is fine-tuned.")
+@click.option("--base-model", default="minilm-l6", show_default=True,
+              help="What is fine-tuned: a base model, or a version such as intent/2.")  # fmt: skip
 @click.option("--recipe", type=click.Choice(["auto", *get_args(RecipeName)]), default="auto",
               show_default=True, help="Named defaults: tunery recipes.")  # fmt: skip
 @_hyperparameter_options

@@ -37,6 +37,14 @@ async def row_of(connection: AsyncConnection, project: str, version: str) -> Row
     return (await connection.execute(statement)).one_or_none()
 
 
+async def lineage(connection: AsyncConnection, version: Row[Any]) -> list[str]:
+    """Return the names of a version and of what it was made from, the base model last."""
+    names = [f"{version.model}/{version.number}", str(version.base_model)]
+    while (parent := await row_of(connection, version.project, names[-1])) is not None:
+        names.append(parent.base_model)
+    return names
+
+
 async def get(connection: AsyncConnection, project: str, version: str) -> ModelVersion | None:
     """Return a version."""
     row = await row_of(connection, project, version)
