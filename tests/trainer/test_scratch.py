@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from tunery.types import Hyperparameters
 from tunery_trainer import scratch
 from tunery_trainer.failure import Failure
+from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import Finetuned, HyperparametersResolved, MetricLogged
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.recombination import Recombiner
@@ -52,6 +53,31 @@ def spec(bench: Bench) -> FinetuneRun:
         labels=["good", "bad"],
         hyperparameters=Hyperparameters(epochs=2),
     )
+
+
+def test_what_it_has_made_is_fine_tuned_like_any_version(bench: Bench, spec: FinetuneRun) -> None:
+    bench.run(spec)
+    version = bench.directory / "work/version"
+    later = bench.directory / "second"
+    later.mkdir()
+
+    events = bench.run(
+        replace(
+            spec,
+            work_dir=str(later),
+            base_model="reviews/1",
+            base_model_dir=str(version),
+            parent_sha256=manifest.sha256_of(version / manifest.NAME),
+            hyperparameters=Hyperparameters(max_steps=2),
+        )
+    )
+
+    [zero] = [event for event in of_kind(events, MetricLogged) if event.step == 0]
+    assert zero.values["accuracy"] == 1.0  # as what it has made
+    [resolved] = of_kind(events, HyperparametersResolved)
+    assert resolved.resolved["recipe"].value != "scratch"
+    assert resolved.resolved["max_length"].value == 128
+    assert isinstance(events[-1], Finetuned)
 
 
 def made(spec: FinetuneRun) -> Path:
