@@ -29,12 +29,12 @@ def lengths_of_next(queue: Batches) -> list[int]:
     return [len(item.token_ids) for item in queue.next_batch() or []]
 
 
-def test_batches_are_first_in_first_out_under_the_padded_budget():
+def test_batches_are_first_in_first_out_under_the_budget():
     queue = batches(batch=12)
     queue.submit(Asked(4, 4, 4, 5).request)
     queue.submit(Asked(2).request)
 
-    # 4 + 4 + 4 fills it; the 5 starts another, and pads the 2.
+    # 4 + 4 + 4 fills it; the 5 starts another.
     assert lengths_of_next(queue) == [4, 4, 4]
     assert lengths_of_next(queue) == [5, 2]
 

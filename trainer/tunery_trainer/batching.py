@@ -1,11 +1,11 @@
 """Batching: the one owner of an engine's queue; who computes takes from it, others only submit.
 
-An item is one text of one request. Batches are first in, first out under a padded-cost budget,
-and never wait for company while the device is idle. What is cancelled or expired is dropped before
-it costs anything. Knows neither sockets nor models.
+An item is one text of one request. Batches are first in, first out under a token budget, and never
+wait for company while the device is idle. What is cancelled or expired is dropped before it costs
+anything. Knows neither sockets nor models.
 
-Source: the queue of text-embeddings-inference (core/src/queue.rs), the padded cost
-max_length * (n + 1) included.
+Source: the queue of text-embeddings-inference (core/src/queue.rs); its cost is that of padding,
+which runtimes here have little of (packing.py).
 """
 
 import threading
@@ -141,7 +141,7 @@ class Batches:
 
     def _take(self, expired: list[Request]) -> list[Item]:
         batch: list[Item] = []
-        longest = 0
+        room = self._max_batch_tokens
         now = time.monotonic()
         while self._items:
             request = self._items[0].request
@@ -152,9 +152,9 @@ class Batches:
                 self._items.popleft()
                 continue
             tokens = len(self._items[0].token_ids)
-            longest = max(longest, tokens)
-            if batch and longest * (len(batch) + 1) > self._max_batch_tokens:
+            if batch and tokens > room:
                 break
+            room -= tokens
             request.waiting_tokens -= tokens
             batch.append(self._items.popleft())
         return batch

@@ -1,9 +1,10 @@
 """The export: a classifier as the compiled runtime's graph, proven against torch on real rows.
 
-Owns the tracing and the proof. An export that answers otherwise is left out: the version then
-serves through torch.
+Owns the tracing and the proof. A graph that computes packed texts is tried first, then one that
+pads. An export that answers otherwise is left out: the version then serves through torch.
 """
 
+import logging
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tunery.types import Parity
 from tunery_trainer.model import Classifier, load_classifier
 from tunery_trainer.model_files import OPENVINO_MODEL, read_facts
+from tunery_trainer.packed_classifier import PackedClassifier
+from tunery_trainer.packing import pack
 from tunery_trainer.runtimes import Runtime
 from tunery_trainer.runtimes.openvino import OpenVinoRuntime, import_openvino
 from tunery_trainer.runtimes.torch import TorchRuntime
@@ -23,6 +27,7 @@ from tunery_trainer.tasks import Task, task_named
 
 PROOF_ROWS = 32  # of one call: short enough to show progress between
 LARGEST_DIFFERENCE = 1e-3  # of a probability, or in deviations; measured: 4e-6
+_log = logging.getLogger(__name__)
 
 
 def add_export(
@@ -31,29 +36,33 @@ def add_export(
     *,
     threads: int,
     alive: Callable[[], None],
-) -> Parity:
-    """Write the export into a model directory, unless it fails the proof; return the proof.
+) -> Parity | None:
+    """Write the export into a model directory, unless it fails the proof; return the last proof.
 
-    `alive` is called while the proof goes on.
+    None where the encoder can't be traced. `alive` is called while the proof goes on.
     """
     target = model_dir / OPENVINO_MODEL
     target.parent.mkdir()
-    write_openvino(load_classifier(model_dir), target)
-    alive()
-    runtimes: tuple[Runtime, Runtime] = (
-        TorchRuntime(model_dir, device="cpu", threads=threads),
-        OpenVinoRuntime(model_dir, threads=threads),
-    )
-    answers: list[list[NDArray[np.float32]]] = [[], []]
-    for start in range(0, len(token_ids), PROOF_ROWS):
-        for runtime, found in zip(runtimes, answers, strict=True):
-            found.append(runtime.logits(token_ids[start : start + PROOF_ROWS]))  # (B, C)
-            alive()
+    classifier = load_classifier(model_dir)
+    expected = _answers(
+        TorchRuntime(model_dir, device="cpu", threads=threads), token_ids, alive
+    )  # (rows, C)
     facts = read_facts(model_dir)
     task = task_named(facts.task, facts.fit)
-    parity = compare(task, *(np.concatenate(found) for found in answers))
-    if not passes(parity):
-        shutil.rmtree(target.parent)
+    parity = None
+    for write in (write_packed, write_padded):
+        try:
+            write(classifier, target)
+        except Exception as error:
+            # An encoder that can't be traced so; which errors those are is up to its code.
+            _log.info("%s: %s", write.__name__, error)
+            continue
+        alive()
+        found = _answers(OpenVinoRuntime(model_dir, threads=threads), token_ids, alive)
+        parity = compare(task, expected, found)
+        if passes(parity):
+            return parity
+    shutil.rmtree(target.parent)
     return parity
 
 
@@ -76,8 +85,25 @@ def compare(task: Task, expected: NDArray[np.float32], found: NDArray[np.float32
     )
 
 
-def write_openvino(classifier: Classifier, target: Path) -> None:
-    """Write a classifier as an OpenVINO graph with free batch and length, weights in fp32.
+def write_packed(classifier: Classifier, target: Path) -> None:
+    """Write the graph of packed texts, with free rows, lengths and texts, weights in fp32."""
+    # Two rows of unlike texts, so that nothing is traced that holds for one text only.
+    packed = pack([[1] * 50, [1] * 40, [1] * 60])
+    tensors = {name: torch.from_numpy(array) for name, array in packed._asdict().items()}
+    _write(PackedClassifier(classifier), tensors, target)
+
+
+def write_padded(classifier: Classifier, target: Path) -> None:
+    """Write the graph of padded texts, with free batch and length, weights in fp32."""
+    # Two rows of unlike length, so that no branch for "nothing is padded" is traced.
+    input_ids = torch.ones(2, 16, dtype=torch.int64)
+    attention_mask = torch.ones_like(input_ids)
+    attention_mask[1, 9:] = 0
+    _write(classifier, {"input_ids": input_ids, "attention_mask": attention_mask}, target)
+
+
+def _write(module: nn.Module, example: dict[str, Tensor], target: Path) -> None:
+    """Trace a module and write it.
 
     Through the frontend itself: `openvino.convert_model` does the same and reports it to Google
     Analytics (see `import_openvino`).
@@ -86,16 +112,21 @@ def write_openvino(classifier: Classifier, target: Path) -> None:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    # Two rows of unlike length, so that no branch for "nothing is padded" is traced.
-    input_ids = torch.ones(2, 16, dtype=torch.int64)
-    attention_mask = torch.ones_like(input_ids)
-    attention_mask[1, 9:] = 0
-    example = {"input_ids": input_ids, "attention_mask": attention_mask}
     with warnings.catch_warnings(), torch.no_grad():
         # transformers asks Python about shapes; that the answers hold is what the proof shows.
         warnings.simplefilter("ignore")
-        decoder = TorchScriptPythonDecoder(classifier.eval(), example_input=example)
+        decoder = TorchScriptPythonDecoder(module.eval(), example_input=example)
     frontend = FrontEndManager().load_by_framework("pytorch")
     graph = frontend.convert(frontend.load(decoder))
     graph.outputs[0].get_tensor().set_names({"logits"})
     openvino.save_model(graph, str(target), compress_to_fp16=False)
+
+
+def _answers(
+    runtime: Runtime, token_ids: Sequence[Sequence[int]], alive: Callable[[], None]
+) -> NDArray[np.float32]:
+    found = []
+    for start in range(0, len(token_ids), PROOF_ROWS):
+        found.append(runtime.logits(token_ids[start : start + PROOF_ROWS]))  # (B, C)
+        alive()
+    return np.concatenate(found) if found else np.empty((0, 0), np.float32)

@@ -63,6 +63,11 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(self.pooled(input_ids, attention_mask))  # (B, C)
         return logits
 
+    def head_of(self, mean: Tensor) -> Tensor:
+        """Return the logits (batch, labels) of mean states (batch, hidden)."""
+        logits: Tensor = self.head(self._at_length(mean))
+        return logits
+
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the mean state of each text's tokens at one length (batch, hidden) float32."""
         kinds = {}
@@ -75,6 +80,9 @@ class Classifier(nn.Module):
         ).last_hidden_state.float()  # (B, T, H)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)  # (B, T, 1)
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)  # (B, H)
+        return self._at_length(mean)
+
+    def _at_length(self, mean: Tensor) -> Tensor:
         return nn.functional.normalize(mean, dim=-1) * self.length
 
 

@@ -62,7 +62,7 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
     train = cache.load(Path(spec.train), "train", alive)
     validation = cache.load(Path(spec.validation), "validation", alive)
     task = task.fitted(train.labels)
-    proof = validation if len(validation) else train
+    proof = validation if len(validation) > 1 else train  # packing shows in two texts
     lessons, baselines = None, dict[str, float]()
     if spec.base_model == SCRATCH_BASE:
         lessons = scratch.lessons(Path(spec.base_model_dir), cache)

@@ -14,6 +14,7 @@ import torch
 import transformers
 from torch import Tensor
 
+from tunery.types import Parity
 from tunery_trainer import checkpoint
 from tunery_trainer.checkpoint import Facts
 from tunery_trainer.data import TokenRows
@@ -130,7 +131,7 @@ class Publisher:
         count = min(PARITY_ROWS, len(proof))
         indices = np.linspace(0, len(proof) - 1, count).astype(np.int64)
         ids = proof.ids(indices, self._settings.max_length)
-        parities = []
+        parities: list[Parity | None] = []
         manifest_sha256, size_bytes = checkpoint.publish(
             self._work_dir / "version",
             classifier,
@@ -143,14 +144,9 @@ class Publisher:
             ),
         )
         parity = parities[0]
-        if not passes(parity):
-            self._emit(
-                WarningRaised(
-                    code="parity-failed",
-                    message=f"the export changed {parity.labels_changed} of {parity.rows} answers "
-                    f"and probabilities by up to {parity.largest_difference:g}; it was left out",
-                )
-            )
+        proven = parity is not None and passes(parity)
+        if not proven:
+            self._emit(WarningRaised(code="parity-failed", message=_why_left_out(parity)))
         self._emit(
             Finetuned(
                 path="version",
@@ -158,7 +154,7 @@ class Publisher:
                 size_bytes=size_bytes,
                 best_step=step,
                 stop_reason=stop_reason,
-                parity=parity if passes(parity) else None,
+                parity=parity if proven else None,
             )
         )
 
@@ -196,3 +192,12 @@ def _first_texts(parquet: str) -> list[Text]:
     for rows in pq.ParquetFile(parquet).iter_batches(batch_size=CANARY_ROWS, columns=names):
         return texts_of([rows.column(name) for name in names])
     return []
+
+
+def _why_left_out(parity: Parity | None) -> str:
+    if parity is None:
+        return "the encoder can't be traced; it serves through torch"
+    return (
+        f"the export changed {parity.labels_changed} of {parity.rows} answers and probabilities "
+        f"by up to {parity.largest_difference:g}; it was left out"
+    )

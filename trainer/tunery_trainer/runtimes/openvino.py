@@ -1,4 +1,4 @@
-"""The compiled runtime for CPUs: the exported graph under OpenVINO, in fp32, without torch."""
+"""The compiled runtime for CPUs: the exported graph under OpenVINO, without torch."""
 
 import sys
 from collections.abc import Sequence
@@ -8,42 +8,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunery_trainer.failure import Refusal
 from tunery_trainer.model_files import OPENVINO_MODEL
+from tunery_trainer.packing import Packed, forward_packed
 from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
+
+_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without one it takes bf16 where the CPU has it
 
 
 class OpenVinoRuntime:
     """A loaded export; one caller at a time."""
 
     name = "openvino"
-    precision = "fp32"
 
-    def __init__(self, model_dir: Path, *, threads: int) -> None:
+    def __init__(self, model_dir: Path, *, threads: int, precision: str = "fp32") -> None:
+        """Raises Refusal: unsupported-precision, this CPU would compute in another one."""
         openvino = import_openvino()
+        self.precision = precision
         self._pad_id = read_pad_id(model_dir)
-        compiled = openvino.Core().compile_model(
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        ):
+            raise Refusal("unsupported-precision", "this CPU has no bf16")
+        compiled = core.compile_model(
             str(model_dir / OPENVINO_MODEL),
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": "f32",  # else bf16 where the CPU has it
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
                 "NUM_STREAMS": 1,
                 "ENABLE_CPU_PINNING": False,  # several engines would be pinned to the same cores
             },
         )
+        self._packs = any("segments" in each.get_names() for each in compiled.inputs)
         self._request: Any = compiled.create_infer_request()
 
     def logits(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Return logits (batch, labels) of token sequences of any lengths, in their order."""
-        return forward_in_batches(
-            token_ids, self._forward, pad_id=self._pad_id, max_tokens=MAX_TOKENS["cpu"]
-        )
+        most = MAX_TOKENS["cpu"]
+        if self._packs:
+            return forward_packed(token_ids, self._forward_packed, max_tokens=most)
+        return forward_in_batches(token_ids, self._forward, pad_id=self._pad_id, max_tokens=most)
+
+    def _forward_packed(self, packed: Packed) -> NDArray[np.float32]:
+        return self._infer(packed._asdict())
 
     def _forward(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        return self._infer({"input_ids": input_ids, "attention_mask": attention_mask})
+
+    def _infer(self, inputs: dict[str, Any]) -> NDArray[np.float32]:
         # Shared memory: the logits are copied out before the request runs again.
         found = self._request.infer(inputs, share_inputs=True, share_outputs=True)
         return np.asarray(found["logits"])
