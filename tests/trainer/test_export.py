@@ -19,6 +19,7 @@ from transformers import (
 from tunery_trainer import export
 from tunery_trainer.model import Classifier, load_classifier, save_classifier
 from tunery_trainer.model_files import OPENVINO_MODEL, ModelFacts
+from tunery_trainer.parity import passes
 from tunery_trainer.runtimes import load
 from tunery_trainer.tasks.texts import linear_head
 
@@ -74,7 +75,7 @@ def test_packed_where_the_encoder_can_be_told(
     parity = export.add_export(directory, IDS, threads=1, alive=lambda: None)
 
     assert parity is not None
-    assert export.passes(parity)
+    assert passes(parity)
     assert ("segments" in (directory / OPENVINO_MODEL).read_text()) == packs
     classifier = load_classifier(directory)
     alone = [classifier(torch.tensor([ids]), torch.ones(1, len(ids))) for ids in IDS]

@@ -13,8 +13,9 @@ from tests.trainer.tiny_model import Bench, of_kind
 from transformers import BertModel
 
 from tunery.types import Hyperparameters
-from tunery_trainer.export import compare, passes
+from tunery_trainer.failure import Refusal
 from tunery_trainer.model_files import read_canary, read_facts
+from tunery_trainer.parity import compare, passes
 from tunery_trainer.protocol.events import CheckpointSaved, Finetuned
 from tunery_trainer.runtimes import load
 from tunery_trainer.tasks.text_classification import TextClassification
@@ -104,7 +105,7 @@ def test_checkpoint_serves_through_torch(bench: Bench) -> None:
 def test_export_that_answers_otherwise_is_left_out(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunery_trainer.export.LARGEST_DIFFERENCE", -1.0)
+    monkeypatch.setattr("tunery_trainer.parity.LARGEST_DIFFERENCE", -1.0)
 
     events = bench.run(bench.spec(hyperparameters=Hyperparameters(max_steps=1)))
 
@@ -153,3 +154,25 @@ def test_sentence_transformers_reads_a_version(version: Path) -> None:
 
     found = model.encode(canary.texts)
     np.testing.assert_allclose(found, np.array(canary.logits), atol=1e-5)
+
+
+@pytest.mark.skipif(
+    torch.cpu.get_capabilities().get("avx512_bf16", False), reason="this CPU has bf16"
+)
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_precision_that_the_device_lacks_is_refused(version: Path, name: str) -> None:
+    with pytest.raises(Refusal, match="no bf16") as caught:
+        load(version, name, device="cpu", threads=1, precision="bf16")
+
+    assert caught.value.code == "unsupported-precision"
+
+
+@pytest.mark.skipif(
+    not torch.cpu.get_capabilities().get("avx512_bf16", False), reason="this CPU has no bf16"
+)
+@pytest.mark.parametrize("name", ["openvino", "torch"])
+def test_bf16_answers_nearly_alike(version: Path, name: str) -> None:
+    runtime = load(version, name, device="cpu", threads=1, precision="bf16")
+
+    assert runtime.precision == "bf16"
+    np.testing.assert_allclose(runtime.logits(IDS), reference(version), atol=0.5)

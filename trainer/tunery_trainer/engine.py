@@ -254,6 +254,7 @@ class Engine:
             precision=version.runtime.precision,
             load_ms=(time.monotonic() - since) * 1000,
             labels=version.facts.labels,
+            parity=version.parity,
         )
         connection.send(reply)
 

@@ -20,13 +20,13 @@ from tunery_trainer.model import Classifier, load_classifier
 from tunery_trainer.model_files import OPENVINO_MODEL, read_facts
 from tunery_trainer.packed_classifier import PackedClassifier
 from tunery_trainer.packing import pack
+from tunery_trainer.parity import compare, passes
 from tunery_trainer.runtimes import Runtime
 from tunery_trainer.runtimes.openvino import OpenVinoRuntime, import_openvino
 from tunery_trainer.runtimes.torch import TorchRuntime
-from tunery_trainer.tasks import Task, task_named
+from tunery_trainer.tasks import task_named
 
 PROOF_ROWS = 32  # of one call: short enough to show progress between
-LARGEST_DIFFERENCE = 1e-3  # of a probability, or in deviations; measured: 4e-6
 _log = logging.getLogger(__name__)
 
 
@@ -64,25 +64,6 @@ def add_export(
             return parity
     shutil.rmtree(target.parent)
     return parity
-
-
-def passes(parity: Parity) -> bool:
-    """Return whether an export may serve."""
-    return parity.labels_changed == 0 and parity.largest_difference <= LARGEST_DIFFERENCE
-
-
-def compare(task: Task, expected: NDArray[np.float32], found: NDArray[np.float32]) -> Parity:
-    """Return how far two sets of logits (rows, outputs) are apart as answers."""
-    if not len(expected):
-        return Parity(rows=0, labels_changed=0, largest_difference=0.0)
-    one, other = task.answers(expected), task.answers(found)
-    difference = np.abs(one.sizes - other.sizes).max()
-    return Parity(
-        rows=len(expected),
-        labels_changed=int((one.choices != other.choices).any(axis=1).sum()),
-        # NaN is as far apart as can be.
-        largest_difference=float(difference) if np.isfinite(difference) else 1.0,
-    )
 
 
 def write_packed(classifier: Classifier, target: Path) -> None:

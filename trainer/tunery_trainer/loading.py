@@ -11,10 +11,13 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from tunery.types import Parity
 from tunery_trainer import runtimes, tasks
 from tunery_trainer.failure import Refusal
-from tunery_trainer.model_files import Canary, ModelFacts, read_canary, read_facts
+from tunery_trainer.model_files import ModelFacts, read_canary, read_facts
+from tunery_trainer.parity import compare
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.specs import EngineRun
 from tunery_trainer.protocol.wire import Load
@@ -32,7 +35,9 @@ _REDUCED_TOLERANCE = 0.5
 class LoadRuntime(Protocol):
     """What `runtimes.load` is."""
 
-    def __call__(self, model_dir: Path, runtime: str, *, device: str, threads: int) -> Runtime:
+    def __call__(
+        self, model_dir: Path, runtime: str, *, device: str, threads: int, precision: str
+    ) -> Runtime:
         """Return the loaded runtime."""
         ...
 
@@ -47,6 +52,7 @@ class ServedVersion(msgspec.Struct, kw_only=True, frozen=True):
     encoder: Encoder  # of the socket's thread
     long_encoder: Encoder  # of the thread that tokenises long requests
     probe: list[list[int]]  # the canary's tokens
+    parity: Parity | None = None  # against the canary, where the precision is less than fp32
 
 
 def load_version(
@@ -59,7 +65,8 @@ def load_version(
     """Return the version that a Load names, ready to answer.
 
     Raises:
-        Refusal: a file is corrupt, or the canary's answers are not what torch's were.
+        Refusal: a file is corrupt, the device can't compute in the precision, or the canary's
+            answers are not what torch's were.
     """
     model_dir = Path(message.model_dir)
     try:
@@ -69,10 +76,18 @@ def load_version(
     facts, canary = read_facts(model_dir), read_canary(model_dir)
     task = task_named(facts.task, facts.fit)
     encoder = task.encoder(model_dir, facts.max_length)
-    runtime = load_runtime(model_dir, message.runtime, device=spec.device, threads=spec.threads)
+    runtime = load_runtime(
+        model_dir,
+        message.runtime,
+        device=spec.device,
+        threads=spec.threads,
+        precision=message.precision,
+    )
     probe = encoder(canary.texts).ids
     _warm_up(runtime, probe, facts.max_length, spec.max_batch_tokens)
-    _compare(runtime, probe, canary)
+    expected = np.array(canary.logits, dtype=np.float32)  # (texts, labels)
+    found = runtime.logits(probe)
+    _require_golden(expected, found, runtime.precision)
     return ServedVersion(
         name=message.version,
         facts=facts,
@@ -81,6 +96,7 @@ def load_version(
         encoder=encoder,
         long_encoder=task.encoder(model_dir, facts.max_length),
         probe=probe,
+        parity=None if runtime.precision == "fp32" else compare(task, expected, found),
     )
 
 
@@ -97,14 +113,14 @@ def _warm_up(
                 runtime.logits([ids] * texts)
 
 
-def _compare(runtime: Runtime, probe: list[list[int]], canary: Canary) -> None:
-    expected = np.array(canary.logits, dtype=np.float32)  # (texts, labels)
-    logits = runtime.logits(probe)
+def _require_golden(
+    expected: NDArray[np.float32], logits: NDArray[np.float32], precision: str
+) -> None:
     if logits.shape != expected.shape:
         raise Refusal("canary-failed", f"logits are {logits.shape}, not {expected.shape}")
     if not np.isfinite(logits).all():
         raise Refusal("canary-failed", "some logits are not finite")
-    tolerance = _FP32_TOLERANCE if runtime.precision == "fp32" else _REDUCED_TOLERANCE
+    tolerance = _FP32_TOLERANCE if precision == "fp32" else _REDUCED_TOLERANCE
     difference = float(np.abs(logits - expected).max())
     if difference > tolerance:
         raise Refusal(

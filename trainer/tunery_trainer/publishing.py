@@ -125,7 +125,8 @@ class Publisher:
         alive: Callable[[], None],
     ) -> None:
         """Write `version`, the classifier with its export proven on real rows, and say so."""
-        from tunery_trainer.export import add_export, passes
+        from tunery_trainer.export import add_export
+        from tunery_trainer.parity import passes
 
         # Spread over the split, which may be sorted.
         count = min(PARITY_ROWS, len(proof))

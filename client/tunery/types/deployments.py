@@ -8,6 +8,7 @@ from tunery.types._meta import MAX_INT, SLUG_PATTERN, Answer, Request, Timestamp
 from tunery.types.problems import ErrorInfo
 
 RuntimeName = Literal["openvino", "torch"]
+ServingPrecision = Literal["fp32", "bf16"]
 DeploymentStatus = Literal["loading", "ready", "failed", "degraded", "stopped"]
 
 
@@ -32,7 +33,10 @@ class DeploymentSpec(Request, kw_only=True, frozen=True):
         Literal["auto"] | RuntimeName,
         about("`auto` is the compiled one where an export exists.", "auto"),
     ] = "auto"
-    precision: Annotated[Literal["fp32"], about("Of the weights.", "fp32")] = "fp32"
+    precision: Annotated[
+        ServingPrecision,
+        about("`bf16` is faster where the device has it, and moves probabilities.", "fp32"),
+    ] = "fp32"
     strategy: Annotated[Literal["swap"], about("Loads beside the old one, then flips.", "swap")] = (
         "swap"
     )

@@ -210,6 +210,7 @@ class DeploymentActor:
             model_dir=str(await self._deployer.artifacts.fetch(row.artifact)),
             manifest_sha256=row.manifest_sha256,
             runtime=spec.runtime,
+            precision=spec.precision,
         )
         return target, getattr(row, "parity", None)
 
@@ -252,7 +253,7 @@ class DeploymentActor:
             "actual": actual,
             "actual_spec": spec,
             "actual_generation": generation,
-            "parity": parity,
+            "parity": loaded.parity or parity,
             "load_ms": max(engine.loaded.load_ms for engine in engines if engine.loaded),
         }
         if not degraded:

@@ -36,6 +36,7 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
     model_dir: str
     manifest_sha256: str
     runtime: str
+    precision: str
 
 
 class Conversation:
@@ -83,6 +84,7 @@ class Engine:
                     model_dir=target.model_dir,
                     manifest_sha256=target.manifest_sha256,
                     runtime=target.runtime,
+                    precision=target.precision,
                 )
             )
             reply = await conversation.reply()
@@ -152,7 +154,11 @@ class EngineStarter:
             role="engine",
             owner=owner,
             log=self._settings.log_dir / "engines" / f"{owner.replace('/', '-')}.log",
-            variables={"OMP_NUM_THREADS": str(self._settings.thread_count)},
+            variables={
+                "OMP_NUM_THREADS": str(self._settings.thread_count),
+                # While the cores compute, a text is tokenised sooner than a thread wakes up for it.
+                "TOKENIZERS_PARALLELISM": "false",
+            },
         )
         engine = Engine(child, socket, work)
         try:

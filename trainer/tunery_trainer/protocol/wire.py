@@ -13,6 +13,7 @@ from tunery.types import (
     Checkpoints,
     DatasetDiff,
     Hyperparameters,
+    Parity,
     Prediction,
     Preview,
     RecipeChoice,
@@ -38,6 +39,7 @@ class Load(Message, kw_only=True, frozen=True, tag="load"):
     model_dir: str
     manifest_sha256: str
     runtime: str  # "auto", or a runtime's name
+    precision: str = "fp32"
 
 
 class Predict(Message, kw_only=True, frozen=True, tag="predict"):
@@ -123,6 +125,7 @@ class Loaded(Reply, kw_only=True, frozen=True, tag="loaded"):
     precision: str
     load_ms: float
     labels: list[str]
+    parity: Parity | None = None  # against the golden answers, where it computes in less than fp32
 
 
 class Answered(Reply, kw_only=True, frozen=True, tag="answered"):

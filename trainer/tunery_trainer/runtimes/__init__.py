@@ -25,13 +25,19 @@ class Runtime(Protocol):
         ...
 
 
-def load(model_dir: Path, runtime: str, *, device: str, threads: int) -> Runtime:
-    """Load a model directory; `auto` is the compiled runtime where an export exists."""
+def load(
+    model_dir: Path, runtime: str, *, device: str, threads: int, precision: str = "fp32"
+) -> Runtime:
+    """Load a model directory; `auto` is the compiled runtime where an export exists.
+
+    Raises:
+        Refusal: unsupported-precision, the device would have to compute in another one.
+    """
     compiled = device == "cpu" and (model_dir / OPENVINO_MODEL).is_file()
     if runtime == "openvino" or (runtime == "auto" and compiled):
         from tunery_trainer.runtimes.openvino import OpenVinoRuntime
 
-        return OpenVinoRuntime(model_dir, threads=threads)
+        return OpenVinoRuntime(model_dir, threads=threads, precision=precision)
     from tunery_trainer.runtimes.torch import TorchRuntime
 
-    return TorchRuntime(model_dir, device=device, threads=threads)
+    return TorchRuntime(model_dir, device=device, threads=threads, precision=precision)

@@ -22,7 +22,6 @@ class OpenVinoRuntime:
     name = "openvino"
 
     def __init__(self, model_dir: Path, *, threads: int, precision: str = "fp32") -> None:
-        """Raises Refusal: unsupported-precision, this CPU would compute in another one."""
         openvino = import_openvino()
         self.precision = precision
         self._pad_id = read_pad_id(model_dir)

@@ -1,4 +1,4 @@
-"""The runtime of GPUs, and the fallback: the classifier under torch, in fp32."""
+"""The runtime of GPUs, and the fallback: the classifier under torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunery_trainer.failure import Refusal
 from tunery_trainer.model import load_classifier, quiet
 from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
 
@@ -15,12 +16,16 @@ class TorchRuntime:
     """A loaded classifier; one caller at a time."""
 
     name = "torch"
-    precision = "fp32"
 
-    def __init__(self, model_dir: Path, *, device: str, threads: int) -> None:
+    def __init__(
+        self, model_dir: Path, *, device: str, threads: int, precision: str = "fp32"
+    ) -> None:
         quiet()
         torch.set_num_threads(threads)
+        self.precision = precision
         self._device = torch.device(device)
+        if precision == "bf16" and not _has_bf16(self._device):
+            raise Refusal("unsupported-precision", f"this {self._device.type} has no bf16")
         self._pad_id = read_pad_id(model_dir)
         self._classifier = load_classifier(model_dir).to(self._device)
 
@@ -36,10 +41,19 @@ class TorchRuntime:
     def _forward(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        reduced = torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self.precision == "bf16"
+        )
+        with torch.inference_mode(), reduced:
             logits = self._classifier(
                 torch.from_numpy(input_ids).to(self._device),
                 torch.from_numpy(attention_mask).to(self._device),
             )  # (B, C)
         found: NDArray[np.float32] = logits.float().cpu().numpy()
         return found
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu.get_capabilities().get("avx512_bf16", False)
