@@ -8,6 +8,7 @@ import pytest
 
 from tunery_trainer.batching import Batches, Request, Row
 from tunery_trainer.failure import Refusal
+from tunery_trainer.protocol.figures import EngineFigures
 
 ROW: Row = np.array([0.0, 1.0], dtype=np.float32)
 
@@ -21,8 +22,12 @@ class Asked:
         self.request = Request(ids, time.monotonic() + seconds, self.ends.append)
 
 
-def batches(*, queue: int = 1000, batch: int = 1000) -> Batches:
-    return Batches(max_queue_tokens=queue, max_batch_tokens=batch)
+def batches(
+    *, queue: int = 1000, batch: int = 1000, figures: EngineFigures | None = None
+) -> Batches:
+    return Batches(
+        max_queue_tokens=queue, max_batch_tokens=batch, figures=figures or EngineFigures()
+    )
 
 
 def lengths_of_next(queue: Batches) -> list[int]:
@@ -183,3 +188,37 @@ def test_requests_of_many_threads_are_all_answered():
 
     assert ends == [None] * 1600
     assert queue.held_tokens == 0
+
+
+def test_figures_count_what_was_computed_and_what_was_dropped():
+    figures = EngineFigures()
+    queue = batches(figures=figures)
+    computed, cancelled, expired = Asked(2, 3), Asked(5), Asked(7, seconds=0.0)
+    for asked in (computed, cancelled, expired):
+        queue.submit(asked.request)
+
+    queue.cancel(cancelled.request)
+    batch = queue.next_batch()
+    queue.answer(batch, [ROW, ROW])
+    queue.cancel(computed.request)
+
+    assert (figures.texts, figures.tokens, figures.cancelled, figures.expired) == (2, 5, 1, 1)
+    assert figures.batch_texts.counts == [0, 1, *[0] * 8]
+    assert (figures.batch_tokens.counts[0], figures.batch_tokens.sum) == (1, 5.0)
+    assert (figures.queue_seconds.count, figures.forward_seconds.count) == (1, 1)
+
+
+def test_the_oldest_is_the_first_that_still_waits():
+    queue = batches()
+    first, second = Asked(1), Asked(1)
+    queue.submit(first.request)
+    queue.submit(second.request)
+    first.request.submitted_at -= 60.0
+    second.request.submitted_at -= 30.0
+
+    queue.cancel(first.request)
+    waited = queue.oldest_seconds()
+    queue.next_batch()
+
+    assert 30.0 <= waited < 60.0
+    assert queue.oldest_seconds() == 0.0

@@ -412,7 +412,25 @@ def test_garbage_closes_its_own_connection_only(running, client):
         other.socket.sendall(b"\xff\xff\xff\xff")
         assert other.closed_by_peer()
 
-    assert client.ask(wire.Ping(id=2)) == wire.Pong(id=2, served=0)
+    assert client.ask(wire.Ping(id=2)).served == 0
+
+
+def test_pong_says_what_was_done_and_what_waits(running, client):
+    client.ask(predict(2, "a", "aaa b c"))
+    held(client, running, 3, "aa")
+    client.send(predict(4, "a b c d"))
+    wait_for_held(client, 5)
+
+    pong = client.ask(wire.Ping(id=5))
+    running.runtime.gate.set()
+
+    assert (pong.served, pong.held_tokens, pong.device_bytes) == (1, 5, 0)
+    assert pong.oldest_seconds > 0
+    assert pong.resident_bytes > 10 << 20
+    assert (pong.figures.texts, pong.figures.tokens) == (2, 4)
+    assert pong.figures.batch_texts.sum == 2
+    assert pong.figures.tokenise_seconds.count == 3
+    assert pong.figures.queue_seconds.count == pong.figures.forward_seconds.count == 1
 
 
 def test_engine_imports_no_torch():

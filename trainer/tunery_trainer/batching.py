@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery_trainer.failure import Refusal
+from tunery_trainer.protocol.figures import EngineFigures
 
 EXPIRED: Final = "deadline-exceeded"
 BROKEN: Final = "internal-error"
@@ -45,6 +46,8 @@ class Request:
         self.rows: list[Row] = [_NOT_YET] * len(token_ids)
         self.missing = len(token_ids)
         self.waiting_tokens = 0
+        self.submitted_at = 0.0  # of time.monotonic(), as is the next one
+        self.taken_at = 0.0  # the first of its texts
         self.ended = False
 
 
@@ -63,7 +66,10 @@ class Item(NamedTuple):
 class Batches:
     """The queue; safe to use from any thread, except that one thread alone takes batches."""
 
-    def __init__(self, *, max_queue_tokens: int, max_batch_tokens: int) -> None:
+    def __init__(
+        self, *, max_queue_tokens: int, max_batch_tokens: int, figures: EngineFigures
+    ) -> None:
+        self._figures = figures
         self._max_queue_tokens = max_queue_tokens
         self._max_batch_tokens = max_batch_tokens
         self._items: deque[Item] = deque()
@@ -75,6 +81,13 @@ class Batches:
     def held_tokens(self) -> int:
         """How many tokens wait or are being computed."""
         return self._held_tokens
+
+    def oldest_seconds(self) -> float:
+        """Return how long the first text that still waits has waited."""
+        with self._changed:
+            waiting = (item.request for item in self._items if not item.request.ended)
+            first = next(waiting, None)
+            return 0.0 if first is None else time.monotonic() - first.submitted_at
 
     def submit(self, request: Request) -> None:
         """Queue all texts of a request.
@@ -90,12 +103,14 @@ class Batches:
                 raise Refusal("overloaded", f"{self._held_tokens} tokens wait already")
             self._held_tokens += tokens
             request.waiting_tokens = tokens
+            request.submitted_at = time.monotonic()
             self._items.extend(Item(request, row) for row in range(len(request.token_ids)))
             self._changed.notify()
 
     def cancel(self, request: Request) -> None:
         """Forget what still waits of a request."""
         with self._changed:
+            self._figures.cancelled += not request.ended and not request.taken_at
             self._end(request)
 
     def next_batch(self) -> list[Item] | None:
@@ -130,6 +145,7 @@ class Batches:
                 if request.missing == 0:
                     request.ended = True
                     ended.append((request, None))
+        self._count(batch, [request for request, code in ended if code is None])
         for request, code in ended:
             request.on_end(code)
 
@@ -147,6 +163,7 @@ class Batches:
             request = self._items[0].request
             if not request.ended and request.deadline <= now:
                 self._end(request)
+                self._figures.expired += not request.taken_at
                 expired.append(request)
             if request.ended:
                 self._items.popleft()
@@ -156,6 +173,7 @@ class Batches:
                 break
             room -= tokens
             request.waiting_tokens -= tokens
+            request.taken_at = request.taken_at or now
             batch.append(self._items.popleft())
         return batch
 
@@ -163,3 +181,15 @@ class Batches:
         if not request.ended:
             request.ended = True
             self._held_tokens -= request.waiting_tokens
+
+    def _count(self, batch: Sequence[Item], computed: Sequence[Request]) -> None:
+        figures = self._figures
+        tokens = sum(len(item.token_ids) for item in batch)
+        figures.texts += len(batch)
+        figures.tokens += tokens
+        figures.batch_texts.observe(len(batch))
+        figures.batch_tokens.observe(tokens)
+        now = time.monotonic()
+        for request in computed:
+            figures.queue_seconds.observe(request.taken_at - request.submitted_at)
+            figures.forward_seconds.observe(now - request.taken_at)

@@ -24,8 +24,10 @@ from tunery_trainer.batching import Batches, Request, Row
 from tunery_trainer.computing import compute_batches
 from tunery_trainer.failure import Refusal
 from tunery_trainer.loading import ServedVersion, load_version
+from tunery_trainer.memory import device_bytes
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import ChildEvent, Listening
+from tunery_trainer.protocol.figures import EngineFigures, resident_bytes
 from tunery_trainer.protocol.specs import EngineRun
 from tunery_trainer.socket_server import Connection, following, serve
 from tunery_trainer.tasks import Encoded, Text
@@ -64,8 +66,11 @@ class Engine:
     def __init__(self, spec: EngineRun, load: LoadVersion) -> None:
         self._spec = spec
         self._load = load
+        self._figures = EngineFigures()
         self._batches = Batches(
-            max_queue_tokens=spec.max_queue_tokens, max_batch_tokens=spec.max_batch_tokens
+            max_queue_tokens=spec.max_queue_tokens,
+            max_batch_tokens=spec.max_batch_tokens,
+            figures=self._figures,
         )
         self._loads: queue.SimpleQueue[_LoadJob | None] = queue.SimpleQueue()
         self._loading = False
@@ -112,8 +117,7 @@ class Engine:
                 self._retirements.append((connection, message.id))
                 self._report_drained()
             case wire.Ping():
-                held = self._batches.held_tokens
-                connection.send(wire.Pong(id=message.id, served=self._served, held_tokens=held))
+                connection.send(self._pong(message.id))
             case wire.PreviewTexts() | wire.ReadRows() | wire.DiffDatasets():
                 self._refuse(connection, message.id, "bad-request", "that is for the reader")
 
@@ -122,6 +126,17 @@ class Engine:
         for peer, number in list(self._answers):
             if peer is connection:
                 self._cancel(connection, number)
+
+    def _pong(self, number: int) -> wire.Pong:
+        return wire.Pong(
+            id=number,
+            held_tokens=self._batches.held_tokens,
+            served=self._served,
+            oldest_seconds=self._batches.oldest_seconds(),
+            resident_bytes=resident_bytes(),
+            device_bytes=device_bytes(),
+            figures=self._figures,
+        )
 
     def _predict(self, connection: Connection, message: wire.Predict) -> None:
         key = connection, message.id
@@ -168,7 +183,9 @@ class Engine:
         most = version.task.outputs(len(labels))
         if not 1 <= message.top_k <= most:
             raise Refusal("out-of-range", f"top_k is {message.top_k}, of {most} labels")
+        began = time.monotonic()
         encoded = await self._encode(_texts_of(message.inputs, version.facts.pairs), version)
+        self._figures.tokenise_seconds.observe(time.monotonic() - began)
         if not message.truncate and any(encoded.truncated):
             row = encoded.truncated.index(True)
             most = version.facts.max_length

@@ -22,6 +22,14 @@ def peak_bytes(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def device_bytes() -> int:
+    """Return how much of a GPU's memory this process holds now."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_reserved())
+
+
 def give_back() -> None:
     """Return to the system what was freed: glibc keeps it, a checkpoint's worth each time."""
     with contextlib.suppress(AttributeError, OSError):  # another C library

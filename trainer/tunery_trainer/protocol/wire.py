@@ -22,6 +22,7 @@ from tunery.types import (
     Task,
     TextInput,
 )
+from tunery_trainer.protocol.figures import EngineFigures
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
@@ -155,9 +156,13 @@ class Drained(Reply, kw_only=True, frozen=True, tag="drained"):
 
 
 class Pong(Reply, kw_only=True, frozen=True, tag="pong"):
-    """The engine lives."""
+    """The engine, or the reader, lives; the reader counts nothing but what it has served."""
 
     served: int
+    oldest_seconds: float = 0.0  # that the first of those who wait has waited
+    resident_bytes: int = 0
+    device_bytes: int = 0  # of a GPU's memory
+    figures: EngineFigures | None = None
 
 
 class Previewed(Reply, kw_only=True, frozen=True, tag="previewed"):
