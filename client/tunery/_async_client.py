@@ -180,6 +180,10 @@ class AsyncClient:
         """Return what a problem code means."""
         return await self._caller.send(calls.get_problem(code))
 
+    async def metrics(self) -> str:
+        """Return the metrics of the service, in the Prometheus text format."""
+        return await self._caller.send(calls.metrics())
+
     async def openapi(self) -> bytes:
         """Return the service's OpenAPI document, as JSON."""
         document = await self._caller.send(calls.openapi())

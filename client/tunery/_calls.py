@@ -52,6 +52,7 @@ JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 CSV = "text/csv"
 EVENT_STREAM = "text/event-stream"
+PLAIN = "text/plain"
 _encoder = msgspec.json.Encoder()
 
 
@@ -370,6 +371,11 @@ def live() -> Call[Live]:
 def ready() -> Call[Ready]:
     """GET /health/ready."""
     return _get("/health/ready", Ready)
+
+
+def metrics() -> Call[str]:
+    """GET /metrics."""
+    return msgspec.structs.replace(_get("/metrics", str), headers={"Accept": PLAIN}, text=True)
 
 
 def openapi() -> Call[msgspec.Raw]:

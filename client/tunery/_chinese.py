@@ -205,6 +205,10 @@ CHINESE: dict[str, str] = {
     "Look for what is missing or wrong. Says what to do about it, and mends nothing.": (
         "检查本机和服务的问题并给出建议，不做任何修改。"
     ),
+    "Print the metrics of the service.": "打印服务的指标。",
+    "Print the metrics of the service. They are in the Prometheus text format.": (
+        "打印服务的指标，格式为 Prometheus 文本格式。"
+    ),
     "Explain a problem CODE.": "解释问题代码 CODE。",
     "Explain a problem CODE. Without one, list them all.": (
         "解释问题代码 CODE；不给代码则列出全部。"

@@ -183,6 +183,10 @@ class Client:
         """Return what a problem code means."""
         return self._caller.send(calls.get_problem(code))
 
+    def metrics(self) -> str:
+        """Return the metrics of the service, in the Prometheus text format."""
+        return self._caller.send(calls.metrics())
+
     def openapi(self) -> bytes:
         """Return the service's OpenAPI document, as JSON."""
         document = self._caller.send(calls.openapi())

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 from tunery_server import problems
 from tunery_server.auth import require_key
 from tunery_server.limits import Gate
+from tunery_server.meter import Meter
 from tunery_server.requests import Request
 from tunery_server.routes import all_handlers
 from tunery_server.services import Services
@@ -26,7 +27,7 @@ def create_app(services: Services) -> ASGIApp:
         await services.close()
 
     app = litestar_app(State({"services": services}), lifespan=serving)
-    return Gate(app, services.settings)
+    return Meter(Gate(app, services.settings), services.figures)
 
 
 def litestar_app(

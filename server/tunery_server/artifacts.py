@@ -5,7 +5,9 @@ overwritten. On the local disk publishing is one rename followed by a sync of th
 """
 
 import asyncio
+import contextlib
 import errno
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,10 @@ class Artifacts:
     def readable(self, folder: str) -> Path:
         """Return the local directory below which `fetch` finds the artifacts of a folder."""
         return Path(self._at(folder)) if self._local else self._copies / folder
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes in each folder; none where they stand in an object store."""
+        return {folder: _bytes_below(self._at(folder)) for folder in FOLDERS if self._local}
 
     async def remove(self, key: str) -> None:
         """Remove an artifact; the manifest of a directory goes first."""
@@ -154,6 +160,15 @@ class Artifacts:
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+
+def _bytes_below(folder: str) -> int:
+    size = 0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # it is removed meanwhile
+                size += Path(directory, name).stat().st_size
+    return size
 
 
 def _remove_local(copy: Path) -> None:

@@ -49,6 +49,7 @@ class Engines:
         self._news = news
         self._reader = str(run_dir / READER)
         self._routes: dict[tuple[str, str], list[Route]] = {}
+        self._deployments: dict[tuple[str, str], str] = {}  # whose routes these were last
         self._connections: dict[str, Connection] = {}
         self._opening = asyncio.Lock()
         self._ids = itertools.count(1)
@@ -98,6 +99,10 @@ class Engines:
             raise _refusal(reply)
         raise Refusal("deadline-exceeded", f"after {timeout_seconds * 1000:.0f} ms")
 
+    def deployment_of(self, project: str, model: str) -> str:
+        """Return the deployment that answered for a model last; empty where none ever has."""
+        return self._deployments.get((project, model), "")
+
     async def ask_reader(self, message: Callable[[int], AnyMessage]) -> AnyReply:
         """Return the reader's answer to a message, which is built with the id it is given.
 
@@ -133,6 +138,7 @@ class Engines:
             deployment = None if found else await deployments.get(connection, project, model)
         if found:
             self._routes[project, model] = found
+            self._deployments[project, model] = found[0].name
             return found
         if deployment is None or deployment.status == "stopped":
             raise unknown

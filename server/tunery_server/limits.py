@@ -21,7 +21,7 @@ from litestar.types import (
 )
 
 from tunery_server.ids import new_id
-from tunery_server.problems import MEDIA_TYPE, REQUEST_ID, Refusal, language_of, quote
+from tunery_server.problems import CODE, MEDIA_TYPE, REQUEST_ID, Refusal, language_of, quote
 from tunery_server.settings import Settings
 
 WINDOW_SECONDS = 10.0  # of waiting for the client, not of our own work
@@ -36,7 +36,7 @@ Received = HTTPReceiveMessage | WebSocketReceiveMessage
 
 
 class Gate:
-    """The outermost layer of the service."""
+    """The layer that every request passes before it reaches a route."""
 
     def __init__(
         self, app: ASGIApp, settings: Settings, *, window_seconds: float = WINDOW_SECONDS
@@ -81,6 +81,7 @@ class Gate:
         except Refusal as refusal:
             if started:
                 raise
+            scope["state"][CODE] = refusal.code
             await _answer(refusal, request_id, scope["headers"], send_with_id)
 
     def _check_host(self, headers: Headers) -> None:

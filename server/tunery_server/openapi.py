@@ -151,6 +151,8 @@ def _complete(
         success["content"]["application/x-ndjson"] = {"schema": listed}
     if operation["operationId"] == "get_metrics":
         success["content"]["text/csv"] = {"schema": {"type": "string"}}
+    if operation["operationId"] == "metrics":
+        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
     if _streams(handler):
         success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     operation["responses"] = {status: success, **_refusals(handler, public=public)}

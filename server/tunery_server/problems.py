@@ -24,7 +24,8 @@ logger = logging.getLogger("tunery.api")
 Language = Literal["en", "zh"]
 
 MEDIA_TYPE = "application/problem+json"
-REQUEST_ID = "tunery_request_id"  # key of the ASGI scope's state
+REQUEST_ID = "tunery_request_id"  # key of the ASGI scope's state, as is the next one
+CODE = "tunery_code"  # of the problem that is the answer
 MAX_ERRORS = 100
 MAX_QUOTED_CHARACTERS = 80
 _WAIT_SECONDS = {429: 10, 503: 1}
@@ -101,6 +102,7 @@ def language_of(accept_language: str) -> Language:
 
 def on_refusal(request: Request[Any, Any, Any], refusal: Refusal) -> Response[bytes]:
     """Answer a refusal."""
+    request.scope["state"][CODE] = refusal.code
     request_id: str = request.scope["state"].get(REQUEST_ID, "")
     language = language_of(request.headers.get("accept-language", ""))
     return Response(

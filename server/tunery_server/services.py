@@ -1,14 +1,17 @@
 """Services: what the handlers of one API worker share."""
 
 import asyncio
+import os
 
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels
 from tunery_server.db.engine import Database
 from tunery_server.engines import Engines
+from tunery_server.figures import WORKER, WorkerFigures, show
 from tunery_server.keys import Keys
 from tunery_server.news import News
 from tunery_server.settings import Settings
+from tunery_trainer.protocol.figures import resident_bytes
 
 MAX_STREAMS = 1000
 
@@ -24,6 +27,9 @@ class Services:
         self.news = News(settings.run_dir)
         self.keys = Keys(self.database, self.news)
         self.engines = Engines(self.database, self.news, settings.run_dir)
+        self.figures = WorkerFigures()
+        self._figures_path = settings.run_dir / WORKER.format(pid=os.getpid())
+        self._figures_server: asyncio.Server | None = None
         self.started = False  # once true, /health/ready no longer waits for deployments
         self.streams = 0
         self._draining = asyncio.Event()
@@ -39,12 +45,20 @@ class Services:
         self.news.tell_all()
 
     async def open(self) -> None:
-        """Begin to listen for news."""
+        """Begin to listen for news, and to show what is counted."""
         self.news.open()
+        self._figures_server = await show(self._figures_path, self._counted)
 
     async def close(self) -> None:
         """Let go of everything."""
+        if self._figures_server is not None:
+            self._figures_server.close()
+            self._figures_path.unlink(missing_ok=True)
         await self.engines.close()
         await self.keys.close()
         self.news.close()
         await self.database.close()
+
+    async def _counted(self) -> WorkerFigures:
+        self.figures.resident_bytes = resident_bytes()
+        return self.figures

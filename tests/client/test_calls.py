@@ -101,6 +101,7 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "GET /problems/{code}": (200, PROBLEM_PAGE),
     "GET /health/live": (200, LIVE),
     "GET /health/ready": (200, READY),
+    "GET /metrics": (200, None),
     "GET /openapi.json": (200, {"openapi": "3.1.0"}),
 }
 
@@ -109,6 +110,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "live": lambda client: client.live(),
     "ready": lambda client: client.ready(),
     "problem": lambda client: client.problem("unknown-field"),
+    "metrics": lambda client: client.metrics(),
     "openapi": lambda client: client.openapi(),
     "tune": lambda client: client.tune(FILE["id"], model="intent", deploy="intent"),
     "files.upload": lambda client: client.files.upload(CSV, name="reviews.csv"),
@@ -199,6 +201,8 @@ class Recorder:
             return httpx.Response(200, content=FINDINGS)
         if request.headers["Accept"] == "text/csv":
             return httpx.Response(200, content=b"step,loss\n1,0.8\n")
+        if request.headers["Accept"] == "text/plain":
+            return httpx.Response(200, content=b'tunery_slot_busy{device="cpu"} 0\n')
         status, answer = ANSWERS[operation]
         return httpx.Response(status, json=answer) if answer else httpx.Response(status)
 

@@ -19,7 +19,7 @@ from tunery.types import PROBLEMS
 CLIENT = Path(tunery.__file__).parents[1]
 COMMANDS = (
     *("serve", "datasets", "finetune", "jobs", "evaluate", "models", "deploy", "rollback"),
-    *("predict", "keys", "doctor", "problems"),
+    *("predict", "keys", "doctor", "metrics", "problems"),
 )
 
 

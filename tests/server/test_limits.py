@@ -43,7 +43,7 @@ def messages(
         "server": ("localhost", 1),
         "client": ("localhost", 2),
     }
-    gate = Gate(api.app._app, api.services.settings, window_seconds=window_seconds)  # type: ignore[attr-defined]
+    gate = Gate(api.app._app._app, api.services.settings, window_seconds=window_seconds)  # type: ignore[attr-defined]
     api.run(gate(scope, receive, send))  # type: ignore[arg-type]
     return sent
 

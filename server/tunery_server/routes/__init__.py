@@ -13,6 +13,7 @@ from tunery_server.routes import (
     health,
     jobs,
     keys,
+    metrics,
     models,
     predict,
     problems,
@@ -41,5 +42,6 @@ def all_handlers() -> list[HTTPRouteHandler]:
         deployments,
         predict,
         keys,
+        metrics,
     )
     return [handler for module in modules for handler in module.HANDLERS]

@@ -16,6 +16,7 @@ from tunery.types import (
 )
 from tunery_server.answers import answer
 from tunery_server.engines import ClientGone
+from tunery_server.meter import DEPLOYMENT
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 
@@ -40,6 +41,8 @@ async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[
         raise Refusal("incomplete-body", "the client has gone") from None
     finally:
         gone.cancel()
+        deployment = request.services.engines.deployment_of(request.project, data.model)
+        request.scope["state"][DEPLOYMENT] = request.project, deployment
     return answer(
         PredictResponse(
             model=data.model,

@@ -162,6 +162,7 @@ class DeploymentActor:
         if row.desired is None:
             await self._stop(row.generation)
             return
+        began = time.monotonic()
         await self._write(status="loading")
         load = asyncio.create_task(self._load(row.desired))
         change = asyncio.create_task(self._changed.wait())
@@ -175,12 +176,18 @@ class DeploymentActor:
             engines, parity = await load
         except LoadFailed as error:
             await self._write_failure(row.desired, row.generation, error)
+            self._count_swap(error.code, began)
             return
         finally:
             for task in (load, change):
                 task.cancel()
             await asyncio.gather(load, change, return_exceptions=True)
         await self._flip(row.desired, engines, parity, generation=row.generation)
+        self._count_swap("ready", began)
+
+    def _count_swap(self, outcome: str, began: float) -> None:
+        ledger = self._deployer.starter.ledger
+        ledger.swapped(self._owner, outcome, time.monotonic() - began)
 
     async def _load(self, spec: DeploymentSpec) -> tuple[list[Engine], Parity | None]:
         """Start all engines of a spec; nothing is left of them when one fails."""
@@ -333,6 +340,7 @@ class DeploymentActor:
     async def _bury(self, dead: Engine) -> None:
         """Route no more to an engine that has died."""
         self._deaths += 1
+        self._deployer.starter.ledger.engine_died(self._owner)
         self._engines.remove(dead)
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
         await self._deployer.starter.bury(dead)

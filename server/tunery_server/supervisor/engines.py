@@ -14,6 +14,7 @@ import msgspec
 
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.ledger import READ_SECONDS, Ledger
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import Listening
 from tunery_trainer.protocol.specs import EngineRun
@@ -63,11 +64,30 @@ class Conversation:
 class Engine:
     """One engine process, from its start to its exit."""
 
-    def __init__(self, child: Child, socket: Path, work: Path) -> None:
+    def __init__(self, owner: str, child: Child, socket: Path, work: Path) -> None:
+        self.owner = owner
         self.child = child
         self.socket = socket
         self.work = work
         self.loaded: wire.Loaded | None = None
+        self.pong: wire.Pong | None = None  # as it answered last
+
+    async def ask(self) -> wire.Pong | None:
+        """Ask how it is; None where it does not answer, as before it listens."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                conversation = await self._call()
+                try:
+                    await conversation.say(wire.Ping(id=1))
+                    reply = await conversation.reply()
+                finally:
+                    conversation.close()
+        except OSError:
+            return None
+        if not isinstance(reply, wire.Pong):
+            return None
+        self.pong = reply
+        return reply
 
     async def load(self, target: Target) -> wire.Loaded:
         """Load a version; it has answered its canary when this returns.
@@ -121,7 +141,8 @@ class Engine:
 class EngineStarter:
     """Starts engines, each with its own directory and socket."""
 
-    def __init__(self, settings: Settings, nursery: Nursery) -> None:
+    def __init__(self, settings: Settings, nursery: Nursery, ledger: Ledger) -> None:
+        self.ledger = ledger
         self._settings = settings
         self._nursery = nursery
         self._numbers = itertools.count(1)
@@ -160,7 +181,8 @@ class EngineStarter:
                 "TOKENIZERS_PARALLELISM": "false",
             },
         )
-        engine = Engine(child, socket, work)
+        engine = Engine(owner, child, socket, work)
+        self.ledger.engine_began(engine)
         try:
             async with asyncio.timeout(self._settings.load_timeout_seconds):
                 await self._listening(engine)
@@ -190,6 +212,7 @@ class EngineStarter:
             try:
                 async with asyncio.timeout(self._settings.drain_seconds):
                     await retired.reply()
+                    await engine.ask()  # what it has counted, all of it
             except (TimeoutError, OSError):
                 engine.child.kill()
             finally:
@@ -200,6 +223,7 @@ class EngineStarter:
     async def bury(self, engine: Engine) -> None:
         """Reap an engine that ends, and remove what it had on disk."""
         await self._nursery.bury(engine.child)
+        self.ledger.engine_ended(engine)
         shutil.rmtree(engine.socket.parent, ignore_errors=True)
         shutil.rmtree(engine.work, ignore_errors=True)
 

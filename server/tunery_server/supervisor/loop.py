@@ -40,6 +40,7 @@ from tunery_server.db.queries import (
     processes,
 )
 from tunery_server.db.states import LIVE
+from tunery_server.figures import SERVICE, show
 from tunery_server.keys import ensure_admin_key
 from tunery_server.settings import LOOPBACK, Settings
 from tunery_server.supervisor import cache
@@ -48,6 +49,7 @@ from tunery_server.supervisor.child import Nursery
 from tunery_server.supervisor.deployments import Deployer
 from tunery_server.supervisor.engines import EngineStarter
 from tunery_server.supervisor.jobs import JobRunner
+from tunery_server.supervisor.ledger import Ledger
 from tunery_server.supervisor.proc import end_remains
 from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.slots import Slot
@@ -142,12 +144,14 @@ class Supervisor:
         runner = JobRunner(
             self._settings, self._database, self._nursery, writer, publisher, datagrams.tell
         )
-        starter = EngineStarter(self._settings, self._nursery)
+        ledger = Ledger(self._settings, self._artifacts)
+        starter = EngineStarter(self._settings, self._nursery, ledger)
         deployer = Deployer(self._database, self._artifacts, starter, self._bell, datagrams.tell)
         await deployer.forget_last_life()
+        figures = await show(self._settings.run_dir / SERVICE, ledger.figures)
         self._workers.go()
         logger.info("serving on http://%s:%d", *self._listener.getsockname()[:2])
-        slots = [self._slot(device) for device in self._settings.device_slots]
+        slots = ledger.slots = [self._slot(device) for device in self._settings.device_slots]
         lanes = [
             *(self._keep(partial(self._train_lane, runner, slot)) for slot in slots),
             *(
@@ -167,6 +171,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         await asyncio.gather(*(slot.close() for slot in slots))
+        figures.close()
         datagrams.close()
         logger.info("stopped")
 
@@ -244,7 +249,11 @@ class Supervisor:
                 await self._bell.wait(heard)
                 continue
             threads = await self._train_threads()
-            await runner.run(job, device=slot.device, threads=threads, start=slot.start)
+            slot.busy = True
+            try:
+                await runner.run(job, device=slot.device, threads=threads, start=slot.start)
+            finally:
+                slot.busy = False
             self._bell.ring()  # an evaluation or a deployment may follow
 
     async def _light_lane(self, runner: JobRunner) -> None:

@@ -25,6 +25,7 @@ class Slot:
         self, device: str, nursery: Nursery, log_dir: Path, *, threads: int, warm: bool
     ) -> None:
         self.device = device
+        self.busy = False  # with a job
         self._nursery = nursery
         self._log_dir = log_dir
         self._threads = threads

@@ -8,7 +8,7 @@ from tunery.cli.commands.deployments import deploy, deployments, rollback, undep
 from tunery.cli.commands.finetune import evaluate, finetune
 from tunery.cli.commands.jobs import jobs
 from tunery.cli.commands.keys import keys
-from tunery.cli.commands.machine import completion, doctor, serve
+from tunery.cli.commands.machine import completion, doctor, metrics, serve
 from tunery.cli.commands.models import models
 from tunery.cli.commands.predict import predict
 from tunery.cli.commands.problems import problems
@@ -41,6 +41,7 @@ for _command in (
     predict,
     keys,
     doctor,
+    metrics,
     problems,
     completion,
 ):

@@ -1,4 +1,4 @@
-"""`tunery serve`, `doctor` and `completion`: what concerns this machine."""
+"""`tunery serve`, `doctor`, `metrics` and `completion`: what concerns the machine."""
 
 import os
 import sys
@@ -55,6 +55,13 @@ def doctor(terminal: Terminal) -> int:
         ]
         terminal.show(table(["", "", ""], rows, terminal.translate))
     return 1 if any(each.verdict == "fault" for each in findings) else 0
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def metrics(terminal: Terminal) -> None:
+    """Print the metrics of the service. They are in the Prometheus text format."""
+    terminal.text(terminal.client.metrics().splitlines())
 
 
 @click.command(cls=click.Command)

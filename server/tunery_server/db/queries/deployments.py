@@ -110,6 +110,12 @@ async def all_rows(connection: AsyncConnection) -> Sequence[Row[Any]]:
     return (await connection.execute(select(deployments))).all()
 
 
+async def rows_of(connection: AsyncConnection, project: str) -> Sequence[Row[Any]]:
+    """Return the deployments of a project."""
+    statement = select(deployments).where(deployments.c.project == project)
+    return (await connection.execute(statement.order_by(deployments.c.name))).all()
+
+
 async def write_actual(connection: AsyncConnection, project: str, name: str, **values: Any) -> None:
     """Write what a deployment is."""
     await connection.execute(

@@ -109,6 +109,17 @@ async def queued_count(connection: AsyncConnection, project: str) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
+async def counts(connection: AsyncConnection, project: str) -> Sequence[Row[Any]]:
+    """Return how many jobs of a project there are, as rows of kind, status and count."""
+    statement = (
+        select(jobs.c.kind, jobs.c.status, func.count().label("number"))
+        .where(jobs.c.project == project)
+        .group_by(jobs.c.kind, jobs.c.status)
+        .order_by(jobs.c.kind, jobs.c.status)
+    )
+    return (await connection.execute(statement)).all()
+
+
 async def uses_dataset(connection: AsyncConnection, dataset: str) -> bool:
     """Return whether a job that has not ended needs the dataset."""
     statement = select(jobs.c.id).where(
