@@ -222,3 +222,19 @@ def test_the_oldest_is_the_first_that_still_waits():
 
     assert 30.0 <= waited < 60.0
     assert queue.oldest_seconds() == 0.0
+
+
+def test_a_request_that_would_be_late_is_refused_at_once():
+    queue = batches()
+    measured = Asked(100)
+    queue.submit(measured.request)
+    batch = queue.next_batch()
+    measured.request.taken_at -= 10.0  # a token takes 0.1 s
+    queue.answer(batch, [ROW])
+    queue.submit(Asked(100, seconds=5.0).request)  # the queue is empty: it is taken
+
+    with pytest.raises(Refusal, match=r"^overloaded: what waits already takes about 15\b"):
+        queue.submit(Asked(50, seconds=14.0).request)
+    queue.submit(Asked(50, seconds=16.0).request)
+
+    assert queue.held_tokens == 150

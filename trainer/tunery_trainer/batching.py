@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from tunery_trainer.failure import Refusal
 from tunery_trainer.protocol.figures import EngineFigures
 
+_FADING = 0.9  # of what a batch tells of the pace, with each one after it
+
 EXPIRED: Final = "deadline-exceeded"
 BROKEN: Final = "internal-error"
 
@@ -74,6 +76,7 @@ class Batches:
         self._max_batch_tokens = max_batch_tokens
         self._items: deque[Item] = deque()
         self._held_tokens = 0  # waiting or being computed
+        self._pace = _Pace()
         self._closed = False
         self._changed = threading.Condition()
 
@@ -93,14 +96,16 @@ class Batches:
         """Queue all texts of a request.
 
         A request that finds the queue empty is taken whatever its size: it could never be else.
+        One that would be late, at the pace of the last batches, is refused at once: where all wait
+        until their deadline, each is computed too late for whom it was for.
 
         Raises:
             Refusal: overloaded, the queue is too full for it.
         """
         tokens = sum(map(len, request.token_ids))
         with self._changed:
-            if self._held_tokens and self._held_tokens + tokens > self._max_queue_tokens:
-                raise Refusal("overloaded", f"{self._held_tokens} tokens wait already")
+            if self._held_tokens:
+                self._require_room(request, self._held_tokens + tokens)
             self._held_tokens += tokens
             request.waiting_tokens = tokens
             request.submitted_at = time.monotonic()
@@ -155,6 +160,14 @@ class Batches:
             self._closed = True
             self._changed.notify()
 
+    def _require_room(self, request: Request, tokens: int) -> None:
+        if tokens > self._max_queue_tokens:
+            raise Refusal("overloaded", f"{self._held_tokens} tokens wait already")
+        seconds = tokens * self._pace.seconds_per_token
+        now = time.monotonic()
+        if now < request.deadline < now + seconds:  # one that has expired is told so, when taken
+            raise Refusal("overloaded", f"what waits already takes about {seconds:.3g} s")
+
     def _take(self, expired: list[Request]) -> list[Item]:
         batch: list[Item] = []
         room = self._max_batch_tokens
@@ -190,6 +203,24 @@ class Batches:
         figures.batch_texts.observe(len(batch))
         figures.batch_tokens.observe(tokens)
         now = time.monotonic()
+        self._pace.computed(tokens, batch[0].request.taken_at, now)
         for request in computed:
             figures.queue_seconds.observe(request.taken_at - request.submitted_at)
             figures.forward_seconds.observe(now - request.taken_at)
+
+
+class _Pace:
+    """What a token costs, by the last batches; written by the thread that computes."""
+
+    def __init__(self) -> None:
+        self.seconds_per_token = 0.0  # until there was a batch
+        self._tokens = 0.0
+        self._seconds = 0.0
+        self._last_at = 0.0
+
+    def computed(self, tokens: int, taken_at: float, now: float) -> None:
+        """Count a batch; it was not begun before the last one had ended."""
+        self._tokens = _FADING * self._tokens + tokens
+        self._seconds = _FADING * self._seconds + now - max(taken_at, self._last_at)
+        self._last_at = now
+        self.seconds_per_token = self._seconds / max(1.0, self._tokens)
