@@ -235,6 +235,50 @@ def test_a_request_that_would_be_late_is_refused_at_once():
 
     with pytest.raises(Refusal, match=r"^overloaded: what waits already takes about 15\b"):
         queue.submit(Asked(50, seconds=14.0).request)
-    queue.submit(Asked(50, seconds=16.0).request)
+    queue.submit(Asked(50, seconds=20.0).request)
 
     assert queue.held_tokens == 150
+
+
+def test_what_would_be_late_is_dropped_only_where_others_wait():
+    queue = batches()
+    measured, late, next_one = Asked(100), Asked(100, seconds=5.0), Asked(10, seconds=60.0)
+    queue.submit(measured.request)
+    batch = queue.next_batch()
+    queue.submit(late.request)
+    queue.submit(next_one.request)
+    measured.request.taken_at -= 10.0  # a token takes 0.1 s
+    queue.answer(batch, [ROW])
+
+    assert lengths_of_next(queue) == [10]
+    assert late.ends == ["deadline-exceeded"]
+
+
+def test_one_batch_that_was_held_up_does_not_change_the_pace():
+    queue = batches()
+    for seconds in (0.1, 0.1, 60.0):
+        asked = Asked(100)
+        queue.submit(asked.request)
+        batch = queue.next_batch()
+        queue._pace._last_at = 0.0
+        asked.request.taken_at -= seconds
+        queue.answer(batch, [ROW])
+    queue.submit(Asked(100, seconds=5.0).request)
+
+    queue.submit(Asked(100, seconds=1.0).request)
+
+    assert queue.held_tokens == 200
+
+
+def test_a_batch_does_not_grow_so_long_that_its_first_texts_are_late():
+    queue = batches()
+    measured = Asked(100)
+    queue.submit(measured.request)
+    batch = queue.next_batch()
+    for seconds in (25.0, 60.0, 60.0):
+        queue.submit(Asked(100, seconds=seconds).request)
+    measured.request.taken_at -= 10.0  # a token takes 0.1 s
+    queue.answer(batch, [ROW])
+
+    assert lengths_of_next(queue) == [100, 100]
+    assert lengths_of_next(queue) == [100]

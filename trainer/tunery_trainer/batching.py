@@ -8,6 +8,7 @@ Source: the queue of text-embeddings-inference (core/src/queue.rs); its cost is 
 which runtimes here have little of (packing.py).
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -20,7 +21,8 @@ from numpy.typing import NDArray
 from tunery_trainer.failure import Refusal
 from tunery_trainer.protocol.figures import EngineFigures
 
-_FADING = 0.9  # of what a batch tells of the pace, with each one after it
+_FORESEEN = 0.8  # of the time until a deadline: what waits may take so much of it, by the pace
+_PACED_BATCHES = 9  # the last ones, that tell what the next will cost
 
 EXPIRED: Final = "deadline-exceeded"
 BROKEN: Final = "internal-error"
@@ -92,20 +94,34 @@ class Batches:
             first = next(waiting, None)
             return 0.0 if first is None else time.monotonic() - first.submitted_at
 
+    def require_room(self, tokens: int, deadline: float) -> None:
+        """Refuse what can't be held, or would be late; `tokens` are at least that many.
+
+        What finds the queue empty is taken whatever its size: it could never be else. What would be
+        late, at the pace of the last batches, is refused at once: where all wait until their
+        deadline, each is computed too late for whom it was for.
+
+        Raises:
+            Refusal: overloaded.
+        """
+        if not self._held_tokens:
+            return
+        tokens += self._held_tokens
+        if tokens > self._max_queue_tokens:
+            raise Refusal("overloaded", f"{self._held_tokens} tokens wait already")
+        left, seconds = deadline - time.monotonic(), tokens * self._pace.seconds_per_token
+        if 0 < left * _FORESEEN < seconds:  # one that has expired is told so, when it is taken
+            raise Refusal("overloaded", f"what waits already takes about {seconds:.3g} s")
+
     def submit(self, request: Request) -> None:
         """Queue all texts of a request.
 
-        A request that finds the queue empty is taken whatever its size: it could never be else.
-        One that would be late, at the pace of the last batches, is refused at once: where all wait
-        until their deadline, each is computed too late for whom it was for.
-
         Raises:
-            Refusal: overloaded, the queue is too full for it.
+            Refusal: overloaded, see `require_room`.
         """
         tokens = sum(map(len, request.token_ids))
         with self._changed:
-            if self._held_tokens:
-                self._require_room(request, self._held_tokens + tokens)
+            self.require_room(tokens, request.deadline)
             self._held_tokens += tokens
             request.waiting_tokens = tokens
             request.submitted_at = time.monotonic()
@@ -160,21 +176,13 @@ class Batches:
             self._closed = True
             self._changed.notify()
 
-    def _require_room(self, request: Request, tokens: int) -> None:
-        if tokens > self._max_queue_tokens:
-            raise Refusal("overloaded", f"{self._held_tokens} tokens wait already")
-        seconds = tokens * self._pace.seconds_per_token
-        now = time.monotonic()
-        if now < request.deadline < now + seconds:  # one that has expired is told so, when taken
-            raise Refusal("overloaded", f"what waits already takes about {seconds:.3g} s")
-
     def _take(self, expired: list[Request]) -> list[Item]:
         batch: list[Item] = []
-        room = self._max_batch_tokens
-        now = time.monotonic()
+        taken = 0  # tokens
+        now, due = time.monotonic(), math.inf
         while self._items:
             request = self._items[0].request
-            if not request.ended and request.deadline <= now:
+            if not request.ended and self._is_late(request, now, taken):
                 self._end(request)
                 self._figures.expired += not request.taken_at
                 expired.append(request)
@@ -182,13 +190,25 @@ class Batches:
                 self._items.popleft()
                 continue
             tokens = len(self._items[0].token_ids)
-            if batch and tokens > room:
+            if batch and taken + tokens > self._max_batch_tokens:
                 break
-            room -= tokens
+            if batch and now + (taken + tokens) * self._pace.seconds_per_token > due:
+                break  # it would make those late that are in it
+            taken += tokens
+            due = min(due, request.deadline)
             request.waiting_tokens -= tokens
             request.taken_at = request.taken_at or now
             batch.append(self._items.popleft())
         return batch
+
+    def _is_late(self, request: Request, now: float, taken: int) -> bool:
+        """Return whether a request's deadline passes before it is computed, behind so many tokens.
+
+        Where nobody waits for what it would cost, it is tried in any case.
+        """
+        tokens = taken + request.waiting_tokens
+        seconds = tokens * self._pace.seconds_per_token if tokens < self._held_tokens else 0.0
+        return request.deadline <= now + seconds
 
     def _end(self, request: Request) -> None:
         if not request.ended:
@@ -210,17 +230,18 @@ class Batches:
 
 
 class _Pace:
-    """What a token costs, by the last batches; written by the thread that computes."""
+    """What a token costs; written by the thread that computes.
+
+    The median, so that one batch that was held up says nothing about the next.
+    """
 
     def __init__(self) -> None:
         self.seconds_per_token = 0.0  # until there was a batch
-        self._tokens = 0.0
-        self._seconds = 0.0
+        self._last: deque[float] = deque(maxlen=_PACED_BATCHES)
         self._last_at = 0.0
 
     def computed(self, tokens: int, taken_at: float, now: float) -> None:
         """Count a batch; it was not begun before the last one had ended."""
-        self._tokens = _FADING * self._tokens + tokens
-        self._seconds = _FADING * self._seconds + now - max(taken_at, self._last_at)
+        self._last.append((now - max(taken_at, self._last_at)) / max(1, tokens))
         self._last_at = now
-        self.seconds_per_token = self._seconds / max(1.0, self._tokens)
+        self.seconds_per_token = sorted(self._last)[len(self._last) // 2]

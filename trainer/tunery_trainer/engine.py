@@ -183,6 +183,8 @@ class Engine:
         most = version.task.outputs(len(labels))
         if not 1 <= message.top_k <= most:
             raise Refusal("out-of-range", f"top_k is {message.top_k}, of {most} labels")
+        # Before it is tokenised: what is refused shall cost next to nothing.
+        self._batches.require_room(len(message.inputs), deadline)
         began = time.monotonic()
         encoded = await self._encode(_texts_of(message.inputs, version.facts.pairs), version)
         self._figures.tokenise_seconds.observe(time.monotonic() - began)
