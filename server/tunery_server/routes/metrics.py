@@ -44,7 +44,7 @@ async def show(request: Request) -> Response[bytes]:
     page.gauge(
         "jobs",
         "Jobs by kind and status, ended ones included.",
-        (({"kind": row.kind, "status": row.status}, row.number) for row in counts),
+        (({"kind": kind, "status": status}, count) for (kind, status), count in counts.items()),
     )
     return Response(page.text().encode(), media_type=MEDIA_TYPE)
 

@@ -109,15 +109,16 @@ async def queued_count(connection: AsyncConnection, project: str) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
-async def counts(connection: AsyncConnection, project: str) -> Sequence[Row[Any]]:
-    """Return how many jobs of a project there are, as rows of kind, status and count."""
+async def counts(connection: AsyncConnection, project: str) -> dict[tuple[str, str], int]:
+    """Return how many jobs of a project there are, by kind and status."""
     statement = (
-        select(jobs.c.kind, jobs.c.status, func.count().label("number"))
+        select(jobs.c.kind, jobs.c.status, func.count())
         .where(jobs.c.project == project)
         .group_by(jobs.c.kind, jobs.c.status)
         .order_by(jobs.c.kind, jobs.c.status)
     )
-    return (await connection.execute(statement)).all()
+    rows = await connection.execute(statement)
+    return {(kind, status): number for kind, status, number in rows}
 
 
 async def uses_dataset(connection: AsyncConnection, dataset: str) -> bool:
