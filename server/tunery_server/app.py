@@ -27,7 +27,7 @@ def create_app(services: Services) -> ASGIApp:
         await services.close()
 
     app = litestar_app(State({"services": services}), lifespan=serving)
-    return Meter(Gate(app, services.settings), services.figures)
+    return Meter(Gate(app, services), services.figures)
 
 
 def litestar_app(

@@ -19,7 +19,7 @@ async def require_key(
     """Let a request in whose key is wide enough for the route; a route is public only by name.
 
     Raises:
-        Refusal: 400, 401 or 403.
+        Refusal: 400, 401, 403, or 429 where the key asks too often.
     """
     if handler.opt.get("public"):
         return
@@ -38,4 +38,5 @@ async def require_key(
     needed = handler.opt.get("scope", "train")
     if SCOPES.index(key.scope) < SCOPES.index(needed):
         raise Refusal("insufficient-scope", f"the scope is {key.scope}; this needs {needed}")
+    connection.app.state["services"].quotas.take(key.id)
     connection.scope["auth"] = key

@@ -1,6 +1,7 @@
 """Limits: what is decided before a request is looked at, for every path alike.
 
-Owns the request id, the Host allowlist, the size of a body and the pace at which it must come.
+Owns the request id, the Host allowlist, the size of a body and the pace at which it must come, and
+that a worker that stops takes nothing new.
 """
 
 import asyncio
@@ -22,12 +23,13 @@ from litestar.types import (
 
 from tunery_server.ids import new_id
 from tunery_server.problems import CODE, MEDIA_TYPE, REQUEST_ID, Refusal, language_of, quote
-from tunery_server.settings import Settings
+from tunery_server.services import Services
 
 WINDOW_SECONDS = 10.0  # of waiting for the client, not of our own work
 MIN_BYTES_PER_WINDOW = 10 * 1024
 MAX_SMALL_CHUNKS = 70_000
 SMALL_CHUNK_BYTES = 256
+_HEALTH = "/health/"  # is answered to the last
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,100}")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 
@@ -39,11 +41,12 @@ class Gate:
     """The layer that every request passes before it reaches a route."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, *, window_seconds: float = WINDOW_SECONDS
+        self, app: ASGIApp, services: Services, *, window_seconds: float = WINDOW_SECONDS
     ) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower().strip("[]") for host in settings.hosts)
-        self._settings = settings
+        self._settings = services.settings
+        self._hosts = frozenset(host.lower().strip("[]") for host in self._settings.hosts)
+        self._drain = services.drain
         self._window_seconds = window_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,20 +67,22 @@ class Gate:
             if message["type"] == "http.response.start":
                 started = True
                 headers = [*message["headers"], echo, (b"x-content-type-options", b"nosniff")]
-                if body is None or not body.complete:
+                if body is None or not body.complete or self._drain.closed:
                     headers.append((b"connection", b"close"))  # the rest of the body is unread
                 message["headers"] = headers
             await send(message)
 
         try:
             self._check_host(scope["headers"])
+            self._check_open(scope["path"])
             body = _Body(
                 receive,
                 _declared_length(scope["headers"]),
                 self._limit(scope["path"]),
                 self._window_seconds,
             )
-            await self._app(scope, body.receive, send_with_id)
+            with self._drain.request():
+                await self._app(scope, body.receive, send_with_id)
         except Refusal as refusal:
             if started:
                 raise
@@ -89,6 +94,10 @@ class Gate:
         match = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
         if match is None or match.group(1).strip("[]") not in self._hosts:
             raise Refusal("misdirected-request", f"Host {quote(', '.join(hosts))}")
+
+    def _check_open(self, path: str) -> None:
+        if self._drain.closed and not path.startswith(_HEALTH):
+            raise Refusal("draining", "no new requests are taken")
 
     def _limit(self, path: str) -> int:
         if path.rstrip("/") == "/files":

@@ -6,10 +6,12 @@ import os
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels
 from tunery_server.db.engine import Database
+from tunery_server.drain import Drain
 from tunery_server.engines import Engines
 from tunery_server.figures import WORKER, WorkerFigures, show
 from tunery_server.keys import Keys
 from tunery_server.news import News
+from tunery_server.quotas import Quotas
 from tunery_server.settings import Settings
 from tunery_trainer.protocol.figures import resident_bytes
 
@@ -26,23 +28,20 @@ class Services:
         self.artifacts = Artifacts(settings.artifacts, settings.root)
         self.news = News(settings.run_dir)
         self.keys = Keys(self.database, self.news)
+        self.quotas = Quotas(settings.key_requests_per_second)
         self.engines = Engines(self.database, self.news, settings.run_dir)
         self.figures = WorkerFigures()
         self._figures_path = settings.run_dir / WORKER.format(pid=os.getpid())
         self._figures_server: asyncio.Server | None = None
         self.started = False  # once true, /health/ready no longer waits for deployments
         self.streams = 0
-        self._draining = asyncio.Event()
+        self.drain = Drain()
+        self.drain.on_begin(self.news.tell_all)
 
     @property
     def draining(self) -> bool:
-        """Whether the worker is stopping."""
-        return self._draining.is_set()
-
-    def drain(self) -> None:
-        """Let everyone who waits answer now."""
-        self._draining.set()
-        self.news.tell_all()
+        """Whether the worker is stopping: whoever waits for news answers now."""
+        return self.drain.begun
 
     async def open(self) -> None:
         """Begin to listen for news, and to show what is counted."""

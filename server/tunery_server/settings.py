@@ -37,9 +37,11 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     max_batch_tokens: int = 4_096  # of one forward pass
     ingest_memory_bytes: int = 4 << 30
     predict_timeout_ms: int = 10_000
+    key_requests_per_second: float = 1_000.0  # of one key, in each API worker; 0: no limit
     load_timeout_seconds: float = 60.0
     stall_seconds: float = 60.0
-    drain_seconds: float = 30.0
+    drain_seconds: float = 30.0  # for requests that have begun, and for jobs to be saved
+    unready_seconds: float = 0.0  # of taking requests while /health/ready already says 503
     stop_seconds: float = 30.0  # between letting go of a trainer's leash and killing it
 
     @property

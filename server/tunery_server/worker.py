@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ import uvicorn
 
 from tunery_server.app import create_app
 from tunery_server.base_models import BaseModels
-from tunery_server.connections import IDLE_SECONDS, ImpatientProtocol
+from tunery_server.connections import IDLE_SECONDS, Connections, ImpatientProtocol
 from tunery_server.services import Services
 from tunery_server.settings import Settings
 from tunery_trainer.protocol.leash import Leash
@@ -31,6 +32,10 @@ _BACKLOG = 2048
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: the leash and SIGTERM both mean drain."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = Connections()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone."""
@@ -40,6 +45,7 @@ class Server(uvicorn.Server):
 def run(settings: Settings, socket_fd: int) -> None:
     """Serve until the leash ends; the exit code is 0."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    _allow_connections()
     listener = socket.socket(fileno=socket_fd)
     listener.setblocking(False)
     services = Services(settings, BaseModels(settings.base_models, settings.hub_cache))
@@ -69,17 +75,30 @@ def run(settings: Settings, socket_fd: int) -> None:
 async def _serve(server: Server, services: Services, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
 
-    def drain() -> None:
-        services.drain()
-        server.should_exit = True
-
     def released() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            loop.call_soon_threadsafe(drain)
+            loop.call_soon_threadsafe(services.drain.begin)
 
-    loop.add_signal_handler(signal.SIGTERM, drain)
+    async def exit_when_drained() -> None:
+        settings = services.settings
+        await services.drain.ended(
+            unready_seconds=settings.unready_seconds, patience_seconds=settings.drain_seconds
+        )
+        server.should_exit = True
+
+    loop.add_signal_handler(signal.SIGTERM, services.drain.begin)
     Leash(sys.stdin.buffer, released)
-    await server.serve(sockets=[listener])
+    exiting = asyncio.create_task(exit_when_drained())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        exiting.cancel()
+
+
+def _allow_connections() -> None:
+    """Let as many files be open as the system allows: shells give 1,024, each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _told_to_go() -> bool:

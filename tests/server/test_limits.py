@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from tests.server.conftest import Api
 
@@ -43,7 +44,7 @@ def messages(
         "server": ("localhost", 1),
         "client": ("localhost", 2),
     }
-    gate = Gate(api.app._app._app, api.services.settings, window_seconds=window_seconds)  # type: ignore[attr-defined]
+    gate = Gate(api.app._app._app, api.services, window_seconds=window_seconds)  # type: ignore[attr-defined]
     api.run(gate(scope, receive, send))  # type: ignore[arg-type]
     return sent
 
@@ -106,3 +107,38 @@ def test_request_id_is_echoed_or_made(calm_api: Api, given: str, echoed: bool) -
 
     found = answer.headers["x-request-id"]
     assert (found == given) if echoed else found.startswith("req_")
+
+
+def test_a_worker_that_stops_answers_what_has_begun_and_refuses_the_rest(api: Api) -> None:
+    drain = api.services.drain
+
+    async def body() -> list[httpx.Response]:
+        with drain.request():
+            ending = asyncio.create_task(drain.ended(unready_seconds=0, patience_seconds=20))
+            drain.begin()
+            await asyncio.sleep(0.01)
+            paths = ("/health/ready", "/jobs", "/health/live")
+            answers = [await api.send("GET", path) for path in paths]
+            assert not ending.done()
+        await ending
+        return answers
+
+    answers = api.run(body())
+
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    assert [answer.json().get("code") for answer in answers[:2]] == ["draining", "draining"]
+    assert all(answer.headers["connection"] == "close" for answer in answers)
+    assert answers[1].headers["retry-after"] == "1"
+
+
+def test_a_worker_is_unready_for_a_while_before_it_refuses(api: Api) -> None:
+    drain = api.services.drain
+
+    async def body() -> list[httpx.Response]:
+        ending = asyncio.create_task(drain.ended(unready_seconds=60, patience_seconds=0))
+        drain.begin()
+        answers = [await api.send("GET", path) for path in ("/health/ready", "/jobs")]
+        ending.cancel()
+        return answers
+
+    assert [answer.status_code for answer in api.run(body())] == [503, 200]

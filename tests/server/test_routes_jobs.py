@@ -529,7 +529,7 @@ def test_ready_waits_for_the_first_deployments_only(api: Api) -> None:
     ready = api.get("/health/ready")
     api.add_deployment("other", "loading")
     later = api.get("/health/ready")
-    api.services.drain()
+    api.services.drain.begin()
     draining = api.get("/health/ready")
 
     assert (starting.status_code, starting.json()["code"]) == (503, "server-starting")

@@ -1,4 +1,4 @@
-"""The worker as a process, on a real socket: its start, its leash, its patience."""
+"""The worker as a process, on a real socket: its start, its leash, its drain."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,6 @@ import httpx
 import msgspec
 import pytest
 
-from tunery_server import connections
-from tunery_server.connections import ImpatientProtocol
 from tunery_server.news import SUPERVISOR, News
 from tunery_server.settings import Settings
 
@@ -67,36 +65,6 @@ def test_worker_that_is_let_go_before_it_began_ends(
     process.stdin.close()
 
     assert process.wait(timeout=20) == 0
-
-
-@pytest.mark.parametrize("sent", [b"", b"GET /health/live HT", b"\r\n"])
-def test_silent_connection_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
-
-    async def body() -> bytes:
-        import uvicorn
-
-        async def app(_scope: object, _receive: object, _send: object) -> None:
-            raise AssertionError("no request was made")
-
-        config = uvicorn.Config(app, http=ImpatientProtocol, lifespan="off", log_config=None)
-        server = uvicorn.Server(config)
-        config.load()
-        loop = asyncio.get_running_loop()
-        listening = await loop.create_server(
-            lambda: ImpatientProtocol(config, server.server_state, {}), "127.0.0.1", 0
-        )
-        async with listening, asyncio.timeout(10):
-            port = listening.sockets[0].getsockname()[1]
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(sent)
-            received = await reader.read()
-            writer.close()
-            await writer.wait_closed()
-            return received
-
-    assert asyncio.run(body()) == b""
 
 
 def test_news_wake_those_who_wait_and_the_supervisor(tmp_path: Path) -> None:

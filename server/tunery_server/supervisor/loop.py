@@ -308,7 +308,13 @@ class Supervisor:
         self._bell.ring()
         runner.release_all()
         self._workers.drain()
-        _, late = await asyncio.wait([*api, *lanes], timeout=self._settings.drain_seconds)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._settings.unready_seconds + self._settings.drain_seconds
+        _, late = await asyncio.wait(api, timeout=until - loop.time())
+        # Nobody answers there any more: whoever connects now is refused, not left waiting.
+        self._listener.close()
+        _, unsaved = await asyncio.wait(lanes, timeout=max(0.0, until - loop.time()))
+        late |= unsaved
         for task in late:
             task.cancel()
         self._workers.kill()
