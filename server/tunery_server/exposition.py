@@ -14,6 +14,7 @@ PREFIX = "tunery_"
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 Labels = Mapping[str, str]
+Samples = Iterable[tuple[Labels, float]]
 
 
 class Exposition:
@@ -22,17 +23,15 @@ class Exposition:
     def __init__(self) -> None:
         self._lines: list[str] = []
 
-    def gauge(self, name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> None:
+    def gauge(self, name: str, text: str, samples: Samples) -> None:
         """Write what goes up and down."""
         self._family(name, "gauge", text)
-        for labels, value in samples:
-            self._sample(name, labels, value)
+        self._plain(name, samples)
 
-    def counter(self, name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> None:
+    def counter(self, name: str, text: str, samples: Samples) -> None:
         """Write what only rises; its name ends with `_total`."""
         self._family(name, "counter", text)
-        for labels, value in samples:
-            self._sample(name, labels, value)
+        self._plain(name, samples)
 
     def histogram(self, name: str, text: str, samples: Iterable[tuple[Labels, Histogram]]) -> None:
         """Write how observations are spread; the format's buckets include those below them."""
@@ -52,6 +51,10 @@ class Exposition:
 
     def _family(self, name: str, kind: str, text: str) -> None:
         self._lines += [f"# HELP {PREFIX}{name} {text}", f"# TYPE {PREFIX}{name} {kind}"]
+
+    def _plain(self, name: str, samples: Samples) -> None:
+        for labels, value in samples:
+            self._sample(name, labels, value)
 
     def _sample(self, name: str, labels: Labels, value: float) -> None:
         inside = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())

@@ -62,9 +62,10 @@ class Ledger:
         self._engines.append(engine)
 
     def engine_ended(self, engine: Counting) -> None:
-        """Keep what an engine had counted."""
-        self._engines.remove(engine)
-        _count(self._done, engine)
+        """Keep what an engine had counted, once."""
+        if engine in self._engines:
+            self._engines.remove(engine)
+            _count(self._done, engine)
 
     def engine_died(self, owner: str) -> None:
         """Count an engine that ended by itself, and is replaced."""
