@@ -33,7 +33,8 @@ def test_overload_is_refused_and_nothing_hangs(loaded: e2e.Service) -> None:
     async def body() -> None:
         loader = Loader(loaded, MODEL)
         peak = await loader.closed(clients=4, seconds=1.0)
-        found = await overload(loaded, loader, per_second=5 * peak.per_second, seconds=2.0)
+        rate = max(20.0, 5 * peak.per_second)
+        found = await overload(loaded, loader, per_second=rate, seconds=2.0)
         loader.close()
 
         print(found.line())
