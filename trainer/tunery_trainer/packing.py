@@ -57,10 +57,10 @@ def pack(token_ids: Sequence[Sequence[int]]) -> Packed:
     rows, begins, fullest = _places(lengths)
     length = bucket_length(fullest)
     shape = max(rows) + 1, length
-    starts = np.array(rows) * length + begins  # of each text, in the rows laid end to end
+    starts = np.array(rows) * length + np.array(begins)  # of texts, in rows laid end to end
     texts = np.repeat(np.arange(len(lengths)), lengths)
     positions = np.arange(len(texts)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    places = np.repeat(starts, lengths) + positions
+    places: NDArray[np.int64] = np.repeat(starts, lengths) + positions
     packed = Packed(
         input_ids=np.zeros(shape, dtype=np.int64),
         positions=np.zeros(shape, dtype=np.int64),
