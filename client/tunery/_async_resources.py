@@ -37,7 +37,9 @@ from tunery.types import (
     DatasetDiff,
     Deployment,
     DeploymentSpec,
+    ErrorSort,
     Estimate,
+    EvaluatedRow,
     EvaluateSpec,
     Evaluation,
     Event,
@@ -618,6 +620,34 @@ class AsyncEvaluations:
     async def get(self, evaluation: str | Evaluation) -> Evaluation:
         """Return an evaluation."""
         return await self._caller.send(calls.get_evaluation(id_of(evaluation)))
+
+    def errors(
+        self,
+        evaluation: str | Evaluation,
+        *,
+        true: str | None = None,
+        predicted: str | None = None,
+        right: bool = False,
+        sort: ErrorSort = "row",
+    ) -> AsyncPages[EvaluatedRow]:
+        """Iterate over the rows that were answered wrong; with `right`, over the others, too.
+
+        `true` and `predicted` are labels; `sort="-loss"` begins with what the model finds hardest.
+        """
+        evaluation_id = id_of(evaluation)
+        return AsyncPages(
+            lambda last: self._caller.send(
+                calls.list_errors(
+                    evaluation_id,
+                    true=true,
+                    predicted=predicted,
+                    right=right,
+                    sort=sort,
+                    limit=PAGE,
+                    after=last,
+                )
+            )
+        )
 
 
 class AsyncModels:

@@ -19,6 +19,8 @@ from tunery.types import (
     DatasetSpec,
     Deployment,
     DeploymentSpec,
+    ErrorPage,
+    ErrorSort,
     Estimate,
     EvaluateSpec,
     Evaluation,
@@ -282,6 +284,29 @@ def list_evaluations(
 def get_evaluation(evaluation_id: str) -> Call[Evaluation]:
     """GET /evaluations/{id}."""
     return _get(f"/evaluations/{_part(evaluation_id)}", Evaluation)
+
+
+def list_errors(
+    evaluation_id: str,
+    *,
+    true: str | None,
+    predicted: str | None,
+    right: bool,
+    sort: ErrorSort,
+    limit: int,
+    after: str | None,
+) -> Call[ErrorPage]:
+    """GET /evaluations/{id}/errors."""
+    return _get(
+        f"/evaluations/{_part(evaluation_id)}/errors",
+        ErrorPage,
+        true=true,
+        predicted=predicted,
+        right="true" if right else None,
+        sort=sort,
+        limit=limit,
+        after=after,
+    )
 
 
 def list_models(*, limit: int, after: str | None) -> Call[Page[Model]]:

@@ -150,6 +150,15 @@ CHINESE: dict[str, str] = {
     "Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id.": (
         "在数据集上评估一个版本。VERSION 形如 intent/3，或检查点 id。"
     ),
+    "Print the rows that a version has answered wrong.": "打印一个版本答错的行。",
+    "Print the rows that a version has answered wrong. EVALUATION is an id.": (
+        "打印一个版本答错的行。EVALUATION 是评估 id。"
+    ),
+    "Only rows that have this label.": "只看真实标签为此的行。",
+    "Only rows that were given this label.": "只看被预测为此标签的行。",
+    "Also rows that were answered right.": "也包括答对的行。",
+    "Rows at most.": "最多的行数。",
+    "What comes first.": "按什么排序。",
     "Its id or name.": "数据集的 id 或名称。",
     "Which rows.": "哪个划分。",
     "List models.": "列出模型。",
@@ -304,6 +313,8 @@ CHINESE: dict[str, str] = {
     "macro_f1": "宏平均 F1",
     "weighted_f1": "加权 F1",
     "loss": "损失",
+    "predicted": "预测",
+    "score": "得分",
     "weakest labels": "最弱的标签",
     "hyperparameters": "超参数",
     "progress": "进度",
@@ -329,6 +340,7 @@ CHINESE: dict[str, str] = {
     "code": "代码",
     "HTTP": "HTTP",
     "line": "行号",
+    "text": "文本",
     "lines": "行号",
     "also written": "其他写法",
     "differs in": "差异",

@@ -31,6 +31,17 @@ def check_after(after: str | None, prefix: str | None) -> None:
         raise Refusal("invalid-pagination", f"after is {quote(after)}")
 
 
+def offset_of(after: str | None) -> int:
+    """Return how many rows come before a page of rows.
+
+    Raises:
+        Refusal: invalid-pagination.
+    """
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 12):
+        raise Refusal("invalid-pagination", f"after is {quote(after)}")
+    return int(after or 0)
+
+
 def is_slug(name: str) -> bool:
     """Return whether a text can be the name of a model or a deployment."""
     return SLUG.fullmatch(name) is not None

@@ -172,6 +172,16 @@ EVALUATION: JSON = {
     "test_set_uses": 1,
     "created_at": AT,
 }
+EVALUATED_ROW: JSON = {
+    "row": 0,
+    "line": 7,
+    "text": "I lost my card",
+    "label": "lost_or_stolen_card",
+    "predicted": "card_arrival",
+    "score": 0.6,
+    "margin": -0.4,
+    "loss": 1.6,
+}
 VERSION: JSON = {
     "version": "intent/3",
     "model": "intent",

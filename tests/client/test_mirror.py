@@ -18,6 +18,7 @@ NOT_AWAITED = {
     "jobs.events",
     "jobs.bound",
     "evaluations.list",
+    "evaluations.errors",
     "models.list",
     "deployments.list",
     "keys.list",

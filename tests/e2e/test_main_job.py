@@ -68,6 +68,28 @@ def test_the_evaluation_counts_every_test_row(
     assert evaluation["metrics"]["accuracy"]["value"] == hits / evaluation["rows"]
 
 
+def test_the_errors_of_an_evaluation_are_the_rows_beside_the_diagonal(
+    client: httpx.Client, versions: list[dict]
+) -> None:
+    job = e2e.ended(client, versions[0]["result"]["evaluate_job"])
+    path = f"/evaluations/{job['result']['evaluation']}"
+    confusion = client.get(path).json()["confusion"]
+
+    found = client.get(f"{path}/errors", params={"sort": "-loss", "limit": 100}).json()
+
+    wrong = [(row["label"], row["predicted"]) for row in found["data"]]
+    labels = confusion["labels"]
+    assert {pair: wrong.count(pair) for pair in wrong} == {
+        (labels[i], labels[j]): count
+        for i, row in enumerate(confusion["matrix"])
+        for j, count in enumerate(row)
+        if count and i != j
+    }
+    assert [row["loss"] for row in found["data"]] == sorted(
+        (row["loss"] for row in found["data"]), reverse=True
+    )
+
+
 def test_predictions_name_their_version_and_keep_their_order(
     client: httpx.Client, versions: list[dict]
 ) -> None:

@@ -12,6 +12,7 @@ from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
 from tunery.types import Hyperparameters
 from tunery_trainer.evaluate import program
 from tunery_trainer.failure import Failure
+from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Finetuned, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.runtimes import load
@@ -42,7 +43,9 @@ def spec(whole: EvaluateRun, tmp_path: Path) -> EvaluateRun:
     model_dir, rows = tmp_path / "version", tmp_path / "test.parquet"
     shutil.copytree(whole.model_dir, model_dir)
     shutil.copyfile(whole.rows, rows)
-    return msgspec.structs.replace(whole, model_dir=str(model_dir), rows=str(rows))
+    return msgspec.structs.replace(
+        whole, work_dir=str(tmp_path), model_dir=str(model_dir), rows=str(rows)
+    )
 
 
 def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
@@ -61,6 +64,25 @@ def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
     assert evaluated.metrics["accuracy"].value == pytest.approx(accuracy)
     assert (evaluated.rows, evaluated.runtime, evaluated.precision) == (40, "openvino", "fp32")
     assert [figures.support for figures in evaluated.per_class] == [14, 13, 13]
+
+
+def test_every_row_is_kept_with_its_answer(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    folder = Path(spec.work_dir, evaluated.path)
+    kept = manifest.verify(folder, evaluated.manifest_sha256)
+    assert kept.size_bytes == evaluated.size_bytes
+    rows = pq.read_table(folder / "rows.parquet")
+    source = pq.read_table(spec.rows)
+    assert [rows[name] for name in ("line", "text", "label")] == [*map(source.column, range(3))]
+    losses = rows["loss"].to_numpy()
+    assert losses.mean() == pytest.approx(evaluated.metrics["loss"].value)
+    right = np.mean(rows["label"].to_numpy() == rows["predicted"].to_numpy())
+    assert right == evaluated.metrics["accuracy"].value
 
 
 def test_byte_that_has_changed_is_a_failure(spec: EvaluateRun) -> None:

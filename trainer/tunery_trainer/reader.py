@@ -53,6 +53,7 @@ class Reader:
             case (
                 wire.PreviewTexts()
                 | wire.ReadRows()
+                | wire.ReadErrors()
                 | wire.DiffDatasets()
                 | wire.ForecastFinetune()
             ):
@@ -119,8 +120,9 @@ class Reader:
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
         except FileNotFoundError:
-            reason = "the dataset was deleted"
-            reply = wire.Refused(id=message.id, code="dataset-not-found", message=reason)
+            gone = "evaluation" if isinstance(message, wire.ReadErrors) else "dataset"
+            reason = f"the rows of the {gone} were deleted"
+            reply = wire.Refused(id=message.id, code=f"{gone}-not-found", message=reason)
         except Exception:
             _log.exception("a question failed")
             reason = "the rows can't be read; see the reader's log"
@@ -138,6 +140,11 @@ class Reader:
             return wire.Diffed(id=message.id, diff=diff)
         if isinstance(message, wire.ForecastFinetune):
             return forecast(message, self._directory(message.base_model, message.version_dir))
+        if isinstance(message, wire.ReadErrors):
+            from tunery_trainer.evaluate import stored_rows  # pyarrow, as below
+
+            found, has_more = stored_rows.read(Path(message.path), message)
+            return wire.ErrorsRead(id=message.id, rows=found, has_more=has_more)
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)

@@ -1,9 +1,11 @@
 """Evaluations: how a version does on rows that it was not trained on."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tunery.types._meta import MAX_INT, Answer, Count, Ratio, Request, Score, Timestamp, about
 from tunery.types.datasets import Split
+
+ErrorSort = Literal["row", "score", "-score", "margin", "-margin", "loss", "-loss"]
 
 
 class EvaluateSpec(Request, kw_only=True, frozen=True):
@@ -66,3 +68,42 @@ class Evaluation(Answer, kw_only=True, frozen=True):
         int, about("How often this test split has been read.", 1, ge=0, le=MAX_INT)
     ]
     created_at: Timestamp
+    bytes: Annotated[
+        int, about("Size of its stored rows; 0 once these are deleted.", 71234, ge=0, le=MAX_INT)
+    ] = 0
+
+
+class EvaluatedRow(Answer, kw_only=True, frozen=True):
+    """One row of an evaluation, as it was answered; of numbers there is neither score nor margin.
+
+    Of multi_label, score and margin are those of the label of which the model is least sure.
+    """
+
+    row: Annotated[int, about("0-based place in the split.", 12, ge=0, le=MAX_INT)]
+    line: Annotated[int, about("1-based line of the file.", 118, ge=1, le=MAX_INT)]
+    text: Annotated[str, about("The text.", "I lost my card")]
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair.", None, "You have 14 days.")
+    ] = None
+    label: Annotated[
+        str, about("The true one; of multi_label a JSON list, of regression a number.", "refund")
+    ]
+    predicted: Annotated[str, about("What was answered, written alike.", "card_arrival")]
+    score: Annotated[Ratio | None, about("Probability of what was answered.", 0.61)]
+    margin: Annotated[
+        Score | None,
+        about(
+            "Probability of what is true, less that of the best other one, or of multi_label less "
+            "the threshold; below 0 where the answer is wrong.",
+            -0.4,
+        ),
+    ]
+    loss: Annotated[Score | None, about("What the row adds to the mean loss.", 1.56)]
+
+
+class ErrorPage(Answer, kw_only=True, frozen=True):
+    """Rows of an evaluation, in the order that was asked for."""
+
+    data: Annotated[list[EvaluatedRow], about("The rows.")]
+    has_more: Annotated[bool, about("Whether another page follows.", True)]
+    last_id: Annotated[str | None, about("Pass it as `after`.", "20")]

@@ -178,6 +178,8 @@ evaluations = Table(
     Column("version", String(80)),
     Column("evaluation", Json(Evaluation), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("artifact", String(128)),  # its rows; null once they are deleted
+    Column("manifest_sha256", String(64)),
     Index(None, "dataset", "split"),
 )
 

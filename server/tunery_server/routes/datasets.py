@@ -24,7 +24,7 @@ from tunery.types import (
 )
 from tunery_server.answers import Wait, answer, from_bytes, watched
 from tunery_server.db.columns import now
-from tunery_server.db.queries import datasets, files, jobs
+from tunery_server.db.queries import datasets, evaluations, files, jobs
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.pagination import After, Filter, Limit, check_after
@@ -99,7 +99,7 @@ async def show(request: Request, dataset_id: FromPath[str], wait: Wait = 0) -> R
 
 @delete("/datasets/{dataset_id:str}", operation_id="delete_dataset")
 async def remove(request: Request, dataset_id: FromPath[str]) -> None:
-    """Delete a dataset; models that were trained on it stay."""
+    """Delete a dataset, and its rows in evaluations; models that were trained on it stay."""
     await _find(request, dataset_id)
     async with request.services.database.write() as connection:
         row = await datasets.row_of(connection, request.project, dataset_id)
@@ -110,8 +110,9 @@ async def remove(request: Request, dataset_id: FromPath[str]) -> None:
         if row is not None and await datasets.may_be_read(connection, row):
             raise Refusal("dataset-in-use", f"a version after {dataset_id} is being made")
         artifact = await datasets.remove(connection, request.project, dataset_id)
-    if artifact is not None:
-        await request.services.artifacts.remove(artifact)
+        gone = await evaluations.forget_rows(connection, dataset_id)
+    for each in [*gone, *([] if artifact is None else [artifact])]:
+        await request.services.artifacts.remove(each)
 
 
 @get("/datasets/{dataset_id:str}/report", operation_id="get_dataset_report")

@@ -1,24 +1,25 @@
 """Evaluations: asked for as a job, read as measured facts."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import EvaluateSpec, Evaluation, Job, Page
+from tunery.types import ErrorPage, ErrorSort, EvaluateSpec, Evaluation, Job, Page
 from tunery_server.answers import answer
 from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
-from tunery_server.pagination import After, Filter, Limit, check_after
+from tunery_server.pagination import After, Filter, Limit, check_after, offset_of
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.routes.finetune import check_queue
 from tunery_server.routes.targets import find_target, one_target
+from tunery_trainer.protocol.wire import ErrorsRead, ReadErrors
 
 
 @post("/evaluate", status_code=202, operation_id="evaluate")
@@ -74,11 +75,55 @@ async def list_all(
 @get("/evaluations/{evaluation_id:str}", operation_id="get_evaluation")
 async def show(request: Request, evaluation_id: FromPath[str]) -> Response[Evaluation]:
     """Return an evaluation."""
+    return answer((await _row_or_404(request, evaluation_id)).evaluation)
+
+
+@get("/evaluations/{evaluation_id:str}/errors", operation_id="list_errors")
+async def errors(
+    request: Request,
+    evaluation_id: FromPath[str],
+    true: Annotated[
+        str | None, QueryParameter(max_length=8192, description="Only rows that have this label.")
+    ] = None,
+    predicted: Annotated[
+        str | None, QueryParameter(max_length=8192, description="Only rows that were given it.")
+    ] = None,
+    right: FromQuery[bool] = False,
+    sort: FromQuery[ErrorSort] = "row",
+    limit: Limit = 20,
+    after: After = None,
+) -> Response[ErrorPage]:
+    """Return the rows that were answered wrong; with `right`, the others, too."""
+    offset = offset_of(after)
+    row = await _row_or_404(request, evaluation_id)
+    if row.artifact is None:
+        raise Refusal("evaluation-not-found", f"the rows of {evaluation_id} were deleted")
+    folder = await request.services.artifacts.fetch(row.artifact)
+
+    def ask(number: int) -> ReadErrors:
+        return ReadErrors(
+            id=number,
+            path=str(folder / "rows.parquet"),
+            true=true,
+            predicted=predicted,
+            right=right,
+            sort=sort,
+            offset=offset,
+            limit=limit,
+        )
+
+    reply = await request.services.engines.ask_reader(ask)
+    assert isinstance(reply, ErrorsRead)
+    last_id = str(offset + len(reply.rows)) if reply.rows else None
+    return answer(ErrorPage(data=reply.rows, has_more=reply.has_more, last_id=last_id))
+
+
+async def _row_or_404(request: Request, evaluation_id: str) -> Row[Any]:
     if is_id(evaluation_id, "eval"):
         async with request.services.database.read() as connection:
-            evaluation = await evaluations.get(connection, request.project, evaluation_id)
-        if evaluation is not None:
-            return answer(evaluation)
+            row = await evaluations.row_of(connection, request.project, evaluation_id)
+        if row is not None:
+            return row
     raise Refusal("evaluation-not-found", f"there is no evaluation {quote(evaluation_id)}")
 
 
@@ -156,4 +201,4 @@ async def _labels(
     return dataset.labels if dataset is not None else None
 
 
-HANDLERS = [start, list_all, show]
+HANDLERS = [start, list_all, show, errors]

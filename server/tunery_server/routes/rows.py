@@ -11,7 +11,7 @@ from sqlalchemy import Row as DatabaseRow
 
 from tunery.types import DatasetDiff, Preview, RowPage, Split, TextPair
 from tunery_server.answers import answer
-from tunery_server.pagination import After, Limit
+from tunery_server.pagination import After, Limit, offset_of
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.bases import find_base
@@ -38,10 +38,8 @@ async def list_rows(
     after: After = None,
 ) -> Response[RowPage]:
     """Return rows of a split, in file order."""
-    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 12):
-        raise Refusal("invalid-pagination", f"after is {quote(after)}")
+    offset = offset_of(after)
     row = await _ready(request, dataset_id)
-    offset = int(after or 0)
     read = await _read(request, row, split, offset, limit)
     last_id = str(offset + len(read.rows)) if read.rows else None
     return answer(RowPage(data=read.rows, has_more=read.has_more, last_id=last_id))

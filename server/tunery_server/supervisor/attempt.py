@@ -170,7 +170,7 @@ class Attempt:
             case DryRan(report=report):
                 await self._publisher.rehearsal(self._job, report)
             case Evaluated():
-                await self._publisher.evaluation(self._job, outcome)
+                await self._publisher.evaluation(self._job, outcome, self._work)
             case Failed(code="insufficient-storage", message=message):
                 await self.park(message)
             case Failed(code=code, message=message):

@@ -33,6 +33,7 @@ from tunery_server.db.queries import (
     checkpoints,
     datasets,
     deployments,
+    evaluations,
     files,
     jobs,
     keys,
@@ -197,7 +198,7 @@ class Supervisor:
         await self._artifacts.prepare()
         async with self._database.read() as connection:
             named = {files.artifact(sha256) for sha256 in await files.sha256s(connection)}
-            for resource in (datasets, checkpoints, models):
+            for resource in (datasets, checkpoints, models, evaluations):
                 named |= await resource.artifacts(connection)
         await self._artifacts.sweep(named)
 
@@ -212,7 +213,10 @@ class Supervisor:
                 work_dir=str(work),
                 socket=str(self._settings.run_dir / "reader.sock"),
                 base_models=self._base_models.directories(),
-                reads=[str(self._artifacts.readable(each)) for each in ("datasets", "versions")],
+                reads=[
+                    str(self._artifacts.readable(each))
+                    for each in ("datasets", "versions", "evaluations")
+                ],
             )
             (work / "spec.json").write_bytes(msgspec.json.encode(spec))
             child = await self._nursery.start(

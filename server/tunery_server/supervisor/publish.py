@@ -48,7 +48,7 @@ CANCELLED = ErrorInfo(
     code="job-error", message="the job was cancelled", hint="Register the file again."
 )
 
-Made = Ingested | Rejected | CheckpointSaved | Finetuned
+Made = Ingested | Rejected | CheckpointSaved | Finetuned | Evaluated
 
 
 class Superseded(Exception):
@@ -161,13 +161,15 @@ class Publisher:
         if not moved:
             await self._cancel(job)
 
-    async def evaluation(self, job: Row[Any], made: Evaluated) -> None:
-        """Store the figures of an evaluation."""
+    async def evaluation(self, job: Row[Any], made: Evaluated, work: Path) -> None:
+        """Publish the rows of an evaluation, and store its figures."""
         spec = msgspec.convert(job.spec, EvaluateSpec)
-        async with self._database.write() as connection:
+        evaluation_id = new_id("eval")
+        key = f"evaluations/{evaluation_id}"
+        async with self._put(work, made, "evaluation", key), self._database.write() as connection:
             uses = await evaluations.uses(connection, spec.dataset, spec.split)
             evaluation = Evaluation(
-                id=new_id("eval"),
+                id=evaluation_id,
                 version=spec.version,
                 checkpoint=spec.checkpoint,
                 dataset=spec.dataset,
@@ -181,6 +183,7 @@ class Publisher:
                 confusion=made.confusion,
                 test_set_uses=uses + 1,
                 created_at=stamp(now()),
+                bytes=made.size_bytes,
             )
             moved = await jobs.move(
                 connection,
@@ -192,9 +195,14 @@ class Publisher:
                 ),
             )
             if moved:
-                await evaluations.add(connection, job.project, evaluation)
-        if not moved:
-            await self._cancel(job)
+                await evaluations.add(
+                    connection,
+                    job.project,
+                    evaluation,
+                    artifact=key,
+                    manifest_sha256=made.manifest_sha256,
+                )
+        await self._unless(moved, key, job)
 
     async def settle_unfinished(
         self, connection: AsyncConnection, job: Row[Any], error: ErrorInfo
@@ -217,7 +225,7 @@ class Publisher:
     async def _remove_unnamed(self, key: str) -> None:
         # A commit that raised may have been one whose answer was lost: then a row names the key.
         async with self._database.read() as connection:
-            for resource in (datasets, checkpoints, models):
+            for resource in (datasets, checkpoints, models, evaluations):
                 if key in await resource.artifacts(connection):
                     return
         await self._artifacts.remove(key)

@@ -2,19 +2,21 @@
 
     python -m tunery_trainer spec.json          where the spec is an EvaluateRun
 
-Owns no figure: those are the task's.
+Leaves `evaluation/` below its `work_dir`: rows.parquet, and a manifest written last. Owns no
+figure: those are the task's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunery_trainer import runtimes
+from tunery_trainer.evaluate import stored_rows
+from tunery_trainer.evaluate.answering import Answering, Released
 from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import ModelFacts, read_facts
-from tunery_trainer.padding import bucket_length
 from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Interrupted
@@ -22,7 +24,7 @@ from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.stored_texts import text_columns, texts_of
 from tunery_trainer.tasks import Targets, Task, Text, task_named
 
-CHUNK_ROWS = 256  # of one call: of like length, and short enough to show progress between
+FOLDER = "evaluation"
 
 
 def run(
@@ -43,38 +45,28 @@ def run(
         raise Failure("checkpoint-corrupt", str(error)) from error
     facts = read_facts(model_dir)
     task = task_named(facts.task, facts.fit)
-    texts, targets = _rows(Path(spec.rows), facts, task)
-    runtime = runtimes.load(model_dir, spec.runtime, device=spec.device, threads=spec.threads)
+    split = _read(Path(spec.rows), facts, task)
+    answering = Answering(spec, facts, task, meter, leash_released)
+    try:
+        logits = answering.logits(split.texts)
+    except Released as released:
+        emit(Interrupted(step=released.rows))
+        return
 
-    meter.enter("tokenising")
-    encoder = task.encoder(model_dir, facts.max_length)
-    token_ids: list[list[int]] = []
-    for start in range(0, len(texts), CHUNK_ROWS):
-        token_ids += encoder(texts[start : start + CHUNK_ROWS]).ids
-        meter.alive()
-        if leash_released():
-            emit(Interrupted(step=0))
-            return
-
-    meter.enter("evaluating")
-    logits = np.zeros((len(texts), task.outputs(len(facts.labels))), dtype=np.float32)
-    done = 0
-    for indices in _chunks(token_ids):
-        logits[indices] = runtime.logits([token_ids[i] for i in indices])  # (B, C)
-        done += len(indices)
-        meter.stepped(
-            step=done, total_steps=len(texts), epoch=done / len(texts), examples=len(indices)
-        )
-        if leash_released():
-            emit(Interrupted(step=done))
-            return
-
-    scores = task.scores(logits, targets, facts.labels)
+    scores = task.scores(logits, split.targets, facts.labels)
+    folder = Path(spec.work_dir, FOLDER)
+    folder.mkdir()
+    judged = task.judged(logits, split.targets, facts.labels)
+    stored_rows.write(folder / stored_rows.NAME, split.table, judged, logits)
+    manifest_sha256, size_bytes = manifest.write(folder, {"job": spec.job})
     emit(
         Evaluated(
-            rows=len(texts),
-            runtime=runtime.name,
-            precision=runtime.precision,
+            path=FOLDER,
+            manifest_sha256=manifest_sha256,
+            size_bytes=size_bytes,
+            rows=len(split.texts),
+            runtime=answering.runtime.name,
+            precision=answering.runtime.precision,
             metrics=scores.metrics,
             per_class=scores.per_class,
             confusion=scores.confusion,
@@ -82,16 +74,19 @@ def run(
     )
 
 
-def _rows(parquet: Path, facts: ModelFacts, task: Task) -> tuple[list[Text], Targets]:
+class Split(NamedTuple):
+    """Rows that a model can read, in file order."""
+
+    table: pa.Table
+    texts: list[Text]
+    targets: Targets
+
+
+def _read(parquet: Path, facts: ModelFacts, task: Task) -> Split:
     names = text_columns(parquet)
     if facts.pairs != (len(names) == 2):
         kinds = ("pairs", "single texts") if facts.pairs else ("single texts", "pairs")
         raise Failure("pair-mismatch", "the model reads {}, the rows are {}".format(*kinds))
-    table = pq.read_table(parquet, columns=[*names, "label"])
+    table = pq.read_table(parquet, columns=["line", *names, "label"])
     texts = texts_of([table.column(name) for name in names])
-    return texts, task.targets(table.column("label").to_pylist(), facts.labels)
-
-
-def _chunks(token_ids: list[list[int]]) -> Iterator[list[int]]:
-    by_length = sorted(range(len(token_ids)), key=lambda i: -bucket_length(len(token_ids[i])))
-    return (by_length[i : i + CHUNK_ROWS] for i in range(0, len(by_length), CHUNK_ROWS))
+    return Split(table, texts, task.targets(table.column("label").to_pylist(), facts.labels))

@@ -135,8 +135,11 @@ class DryRan(ChildEvent, kw_only=True, frozen=True, tag="dry_ran"):
 
 
 class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
-    """The figures of an evaluation."""
+    """The figures of an evaluation; its rows stand at `path`: `rows.parquet`, manifest."""
 
+    path: str
+    manifest_sha256: str
+    size_bytes: int
     rows: int
     runtime: str
     precision: str

@@ -12,6 +12,8 @@ import msgspec
 from tunery.types import (
     Checkpoints,
     DatasetDiff,
+    ErrorSort,
+    EvaluatedRow,
     Hyperparameters,
     Parity,
     Prediction,
@@ -80,6 +82,18 @@ class ReadRows(Message, kw_only=True, frozen=True, tag="read_rows"):
     """To the reader: rows of a split's Parquet file, in file order."""
 
     path: str
+    offset: int
+    limit: int
+
+
+class ReadErrors(Message, kw_only=True, frozen=True, tag="read_errors"):
+    """To the reader: rows of an evaluation's Parquet file; null filters nothing."""
+
+    path: str
+    true: str | None
+    predicted: str | None
+    right: bool  # also those that were answered right
+    sort: ErrorSort
     offset: int
     limit: int
 
@@ -178,6 +192,13 @@ class RowsRead(Reply, kw_only=True, frozen=True, tag="rows_read"):
     has_more: bool
 
 
+class ErrorsRead(Reply, kw_only=True, frozen=True, tag="errors_read"):
+    """Rows of an evaluation."""
+
+    rows: list[EvaluatedRow]
+    has_more: bool
+
+
 class Diffed(Reply, kw_only=True, frozen=True, tag="diffed"):
     """What changed between two datasets."""
 
@@ -200,7 +221,9 @@ class Forecasted(Reply, kw_only=True, frozen=True, tag="forecasted"):
     version_bytes: int
 
 
-AnyQuestion = PreviewTexts | ReadRows | DiffDatasets | ForecastFinetune  # to the reader
+AnyQuestion = (  # to the reader
+    PreviewTexts | ReadRows | ReadErrors | DiffDatasets | ForecastFinetune
+)
 AnyMessage = Load | Predict | Cancel | Retire | Ping | AnyQuestion
 AnyReply = (
     Loaded
@@ -212,6 +235,7 @@ AnyReply = (
     | Pong
     | Previewed
     | RowsRead
+    | ErrorsRead
     | Diffed
     | Forecasted
 )

@@ -65,6 +65,15 @@ class Answers(NamedTuple):
     choices: NDArray[np.int64]
 
 
+class Judged(NamedTuple):
+    """Rows as they were answered; shapes: (rows,) each, NaN where the task has no such figure."""
+
+    predicted: list[str]  # stored cells
+    scores: NDArray[np.float64]  # probability of what was answered
+    margins: NDArray[np.float64]  # by which what is true is ahead; below 0 where it is not
+    losses: NDArray[np.float64]
+
+
 class Baseline(NamedTuple):
     """Who answers the same whatever the text: its name, and its logits (outputs,)."""
 
@@ -169,6 +178,12 @@ class Task(Protocol):
 
     def answers(self, logits: NDArray[np.float32]) -> Answers:
         """Return what two runtimes must agree in: logits (rows, outputs)."""
+        ...
+
+    def judged(
+        self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
+    ) -> Judged:
+        """Return how each row was answered: logits (rows, outputs)."""
         ...
 
     def scores(

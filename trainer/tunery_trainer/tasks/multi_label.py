@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tunery.types import Imbalance, Prediction
-from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Targets
+from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
 from tunery_trainer.tasks.cells import CellUnusable, require_label
 from tunery_trainer.tasks.figures import NAMES, Figures, Tally, defined, undefined
 from tunery_trainer.tasks.text_classification import best_first, require_known
@@ -185,6 +185,22 @@ class MultiLabel:
         probabilities = sigmoid(logits)
         return Answers(probabilities, self._given(probabilities).astype(np.int64))
 
+    def judged(
+        self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
+    ) -> Judged:
+        """Return how each row was answered: logits, targets (rows, labels)."""
+        probabilities, truth = sigmoid(logits), targets > 0
+        given = self._given(probabilities)
+        ahead = probabilities - self._thresholds
+        return Judged(
+            predicted=[
+                self.cell_of([labels[i] for i in np.flatnonzero(row).tolist()]) for row in given
+            ],
+            scores=np.where(given, probabilities, 1 - probabilities).min(axis=1),
+            margins=np.where(truth, ahead, -ahead).min(axis=1),
+            losses=_losses(logits, truth).mean(axis=1),
+        )
+
     def scores(
         self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
     ) -> Figures:
@@ -204,22 +220,29 @@ class MultiLabel:
         if not len(targets):
             names = ["subset_accuracy", "hamming_loss", "loss", *NAMES]
             return Figures(metrics=undefined(names), per_class=per_class)
-        signed = np.where(truth, logits, -logits).astype(np.float64)
         values = {
             "subset_accuracy": float((truth == given).all(axis=1).mean()),
             "hamming_loss": float((truth != given).mean()),
-            "loss": float(np.logaddexp(0.0, -signed).mean()),
+            "loss": float(_losses(logits, truth).mean()),
         }
         return Figures(metrics=defined(values | tally.means()), per_class=per_class)
 
     def _given(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        thresholds = np.array(self._fit.thresholds or [0.5])
-        return np.asarray(probabilities >= thresholds)
+        return np.asarray(probabilities >= self._thresholds)
+
+    @property
+    def _thresholds(self) -> NDArray[np.float64]:
+        return np.array(self._fit.thresholds or [0.5])
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probability of each label for itself, computed in float64."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))))
+
+
+def _losses(logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    signed = np.where(truth, logits, -logits).astype(np.float64)
+    return np.asarray(np.logaddexp(0.0, -signed))
 
 
 def _listed(cell: str, shown: str) -> list[str]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tunery.types import Imbalance, Metric, Prediction
 from tunery_trainer.failure import Failure
-from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Targets
+from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
 from tunery_trainer.tasks.cells import CellUnusable
 from tunery_trainer.tasks.figures import Figures, defined, undefined
 from tunery_trainer.tasks.texts import TextEncoder, linear_head
@@ -52,7 +52,7 @@ class Regression:
         value = float(plain) if _NUMBER.fullmatch(plain) else math.nan
         if not abs(value) <= LARGEST:
             raise CellUnusable("not-a-number", f"{shown!r} is no finite number")
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        return _cell(value)
 
     def labels_of(self, cell: str) -> list[str]:
         """Return nothing: numbers are no labels."""
@@ -138,6 +138,19 @@ class Regression:
         """Return the standardised values; nothing is chosen."""
         return Answers(logits.astype(np.float64), np.zeros((len(logits), 1), np.int64))
 
+    def judged(
+        self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
+    ) -> Judged:
+        """Return how each row was answered: logits (rows, 1), targets (rows,)."""
+        values = self._values(logits)
+        nothing = np.full(len(targets), np.nan)
+        return Judged(
+            predicted=list(map(_cell, values.tolist())),
+            scores=nothing,
+            margins=nothing,
+            losses=np.square((values - targets) / self._fit.deviation),
+        )
+
     def scores(
         self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
     ) -> Figures:
@@ -169,6 +182,10 @@ class Regression:
 
 
 _SAME = "all rows have the same number"
+
+
+def _cell(value: float) -> str:
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 
 def _metric(value: float | None, reason: str) -> Metric:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tunery.types import Confusion, Imbalance, LabelScore, Metric, Prediction
 from tunery_trainer.failure import Failure
 from tunery_trainer.imbalance import class_weights_of
-from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Targets
+from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
 from tunery_trainer.tasks.cells import require_label
 from tunery_trainer.tasks.figures import NAMES, Figures, Tally, defined, undefined
 from tunery_trainer.tasks.texts import TextEncoder, linear_head
@@ -135,6 +135,21 @@ class TextClassification:
         """Return the probabilities, and the most probable label."""
         return Answers(softmax(logits), logits.argmax(axis=1)[:, None])
 
+    def judged(
+        self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
+    ) -> Judged:
+        """Return how each row was answered: logits (rows, labels), targets (rows,)."""
+        probabilities, rows = softmax(logits), np.arange(len(targets))
+        chosen = logits.argmax(axis=1)
+        own, scores = probabilities[rows, targets], probabilities[rows, chosen]
+        probabilities[rows, targets] = 0.0
+        return Judged(
+            predicted=[labels[i] for i in chosen.tolist()],
+            scores=scores,
+            margins=own - probabilities.max(axis=1),
+            losses=_losses(own),
+        )
+
     def scores(
         self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
     ) -> Figures:
@@ -145,8 +160,7 @@ class TextClassification:
         matrix = np.zeros((len(labels), len(labels)), dtype=np.int64)  # (C, C), true by predicted
         np.add.at(matrix, (targets, logits.argmax(axis=1)), 1)
         likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
-        # The smallest normal number: a label that is impossible to the model costs 708.
-        loss = -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)).mean()
+        loss = _losses(likelihoods).mean()
         accuracy = matrix.trace() / len(targets)
         values = {"accuracy": accuracy, "loss": loss, **_tally(matrix).means()}
         return _figures(defined(values), matrix, labels)
@@ -183,6 +197,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     shifted -= shifted.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _losses(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    # The smallest normal number: a label that is impossible to the model costs 708.
+    return np.asarray(-np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)))
 
 
 def _tally(matrix: NDArray[np.int64]) -> Tally:

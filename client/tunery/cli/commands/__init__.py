@@ -5,7 +5,8 @@ import click
 from tunery import __version__
 from tunery.cli.commands.datasets import datasets
 from tunery.cli.commands.deployments import deploy, deployments, rollback, undeploy
-from tunery.cli.commands.finetune import evaluate, finetune
+from tunery.cli.commands.evaluations import errors, evaluate
+from tunery.cli.commands.finetune import finetune
 from tunery.cli.commands.jobs import jobs
 from tunery.cli.commands.keys import keys
 from tunery.cli.commands.machine import completion, doctor, metrics, serve
@@ -33,6 +34,7 @@ for _command in (
     recipes,
     jobs,
     evaluate,
+    errors,
     models,
     deploy,
     rollback,

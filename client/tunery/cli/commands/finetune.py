@@ -1,4 +1,4 @@
-"""`tunery finetune` and `tunery evaluate`: start a job and watch it."""
+"""`tunery finetune`: start a job and watch it."""
 
 import re
 from difflib import get_close_matches
@@ -8,12 +8,14 @@ import click
 import msgspec
 
 from tunery._progress import duration
+from tunery.cli.commands.evaluations import print_evaluation
+from tunery.cli.commands.jobs import print_started
 from tunery.cli.names import dataset_id
 from tunery.cli.options import Command, dataset_argument
-from tunery.cli.tables import Fact, facts, resolved_text, size, table
+from tunery.cli.tables import Fact, facts, resolved_text, size
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import DryRun, Estimate, Evaluation, Hyperparameters, JobResult, RecipeName
+from tunery.types import DryRun, Estimate, Hyperparameters, JobResult, RecipeName
 
 _SHORTHANDS = (
     ("--epochs", "Passes over the training split."),
@@ -23,11 +25,6 @@ _SHORTHANDS = (
     ("--max-minutes", "End the run in time; the best checkpoint is kept."),
     ("--max-length", "Tokens of a text."),
     ("--seed", "Of everything random."),
-)
-_WEAKEST = 5
-_HEADLINES = (  # all figures come with --json
-    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
-    *("mae", "rmse", "r2", "pearson", "spearman", "loss"),
 )
 
 
@@ -94,7 +91,7 @@ def finetune(
         dry_run=dry_run,
     )
     if detach:
-        _started(terminal, job)
+        print_started(terminal, job)
         return
     ended = watch_job(terminal, job)
     result = ended.result or JobResult()
@@ -117,36 +114,6 @@ def finetune(
                      name=deploy, version=result.version)  # fmt: skip
     else:
         terminal.say("Serve it: tunery deploy NAME {version}", version=result.version)
-
-
-@click.command(cls=Command)
-@click.argument("version")
-@click.option("--dataset", required=True, help="Its id or name.")
-@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test",
-              show_default=True, help="Which rows.")  # fmt: skip
-@click.option("--detach", is_flag=True, help="Return at once, without watching.")
-@click.pass_obj
-def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach: bool) -> None:
-    """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
-    if split == "train":
-        terminal.say("The model was trained on these rows; new texts will do worse.")
-    checkpoint = version if version.startswith("ckpt_") else None
-    job = terminal.client.evaluations.create(
-        None if checkpoint else version,
-        checkpoint=checkpoint,
-        dataset=dataset_id(dataset, terminal),
-        split=split,
-        allow_train=split == "train",
-    )
-    if detach:
-        _started(terminal, job)
-        return
-    watch_job(terminal, job)
-    found = terminal.client.evaluations.of(job)
-    if terminal.json:
-        terminal.data(found)
-    else:
-        print_evaluation(terminal, found)
 
 
 def print_estimate(terminal: Terminal, found: Estimate) -> None:
@@ -192,42 +159,6 @@ def print_dry_run(terminal: Terminal, found: DryRun) -> None:
     ]
     terminal.show(facts(rows, terminal.translate))
     terminal.say("It trained, was saved, exported, loaded and asked; nothing is kept.")
-
-
-def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
-    """Print the figures, and the classes: all of a few, the weakest of many."""
-    translate = terminal.translate
-    figures = [
-        (name, "–" if (value := evaluation.metrics[name].value) is None else f"{value:.4f}")
-        for name in _HEADLINES
-        if name in evaluation.metrics
-        and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
-    ]
-    rows = f"{evaluation.rows:,} ({evaluation.split})"
-    terminal.show(facts([("rows", rows), *figures], translate))
-    if not evaluation.per_class:
-        return
-    ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
-    shown = ordered if len(ordered) <= 2 * _WEAKEST else ordered[:_WEAKEST]
-    head = "label" if len(shown) == len(ordered) else "weakest labels"
-    cells = [
-        (each.label, *(_figure(value) for value in (each.precision, each.recall, each.f1)),
-         f"{each.support:,}")
-        for each in shown
-    ]  # fmt: skip
-    terminal.show(table([head, ">precision", ">recall", ">f1", ">rows"], cells, translate))
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _started(terminal: Terminal, job: Any) -> None:
-    if terminal.json:
-        terminal.data(job)
-    else:
-        terminal.text([job.id])
-        terminal.say("Watch it: tunery jobs watch {id}", id=job.id)
 
 
 def _hyperparameters(

@@ -175,3 +175,12 @@ def detail(job: Job, terminal: Terminal) -> str:
         return text
     left = duration(state.eta_seconds, terminal.translate)
     return f"{text}, {terminal.translate('{time} left', time=left)}"
+
+
+def print_started(terminal: Terminal, job: Job) -> None:
+    """Print a job that goes on by itself."""
+    if terminal.json:
+        terminal.data(job)
+    else:
+        terminal.text([job.id])
+        terminal.say("Watch it: tunery jobs watch {id}", id=job.id)

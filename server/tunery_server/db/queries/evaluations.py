@@ -1,6 +1,9 @@
 """Evaluations, and how often a test split has been read."""
 
-from sqlalchemy import func, insert, select
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Evaluation, Page
@@ -9,8 +12,15 @@ from tunery_server.db.queries.pages import page_of
 from tunery_server.db.tables import evaluations
 
 
-async def add(connection: AsyncConnection, project: str, evaluation: Evaluation) -> None:
-    """Store an evaluation."""
+async def add(
+    connection: AsyncConnection,
+    project: str,
+    evaluation: Evaluation,
+    *,
+    artifact: str,
+    manifest_sha256: str,
+) -> None:
+    """Store an evaluation, whose rows stand in an artifact."""
     await connection.execute(
         insert(evaluations).values(
             id=evaluation.id,
@@ -21,16 +31,24 @@ async def add(connection: AsyncConnection, project: str, evaluation: Evaluation)
             version=evaluation.version,
             evaluation=evaluation,
             created_at=now(),
+            artifact=artifact,
+            manifest_sha256=manifest_sha256,
         )
     )
 
 
 async def get(connection: AsyncConnection, project: str, evaluation_id: str) -> Evaluation | None:
     """Return an evaluation."""
-    statement = select(evaluations.c.evaluation).where(
+    row = await row_of(connection, project, evaluation_id)
+    return None if row is None else row.evaluation
+
+
+async def row_of(connection: AsyncConnection, project: str, evaluation_id: str) -> Row[Any] | None:
+    """Return an evaluation's row, which also names its artifact."""
+    statement = select(evaluations).where(
         evaluations.c.project == project, evaluations.c.id == evaluation_id
     )
-    return (await connection.execute(statement)).scalar_one_or_none()
+    return (await connection.execute(statement)).one_or_none()
 
 
 async def list_page(
@@ -64,3 +82,24 @@ async def uses(connection: AsyncConnection, dataset: str, split: str) -> int:
         evaluations.c.dataset == dataset, evaluations.c.split == split
     )
     return (await connection.execute(statement)).scalar_one()
+
+
+async def artifacts(connection: AsyncConnection) -> set[str]:
+    """Return the artifacts of all evaluations, of every project."""
+    statement = select(evaluations.c.artifact).where(evaluations.c.artifact.is_not(None))
+    return set((await connection.execute(statement)).scalars())
+
+
+async def forget_rows(connection: AsyncConnection, dataset: str) -> list[str]:
+    """Forget the rows of a dataset's evaluations, whose figures stay; return their artifacts."""
+    statement = select(evaluations).where(
+        evaluations.c.dataset == dataset, evaluations.c.artifact.is_not(None)
+    )
+    found = (await connection.execute(statement)).all()
+    for row in found:
+        await connection.execute(
+            update(evaluations)
+            .where(evaluations.c.id == row.id)
+            .values(artifact=None, evaluation=replace(row.evaluation, bytes=0))
+        )
+    return [row.artifact for row in found]

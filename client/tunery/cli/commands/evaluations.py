@@ -1,0 +1,129 @@
+"""`tunery evaluate` and `tunery errors`: how a version does, and where it is wrong."""
+
+from itertools import islice
+from typing import Any, get_args
+
+import click
+from rich.text import Text
+
+from tunery.cli.commands.jobs import print_started
+from tunery.cli.names import dataset_id
+from tunery.cli.options import Command
+from tunery.cli.tables import facts, table
+from tunery.cli.terminal import Terminal
+from tunery.cli.watch import watch_job
+from tunery.types import ErrorSort, EvaluatedRow, Evaluation
+
+_WEAKEST = 5
+_SHOWN = 120  # characters of a text
+_HEADLINES = (  # all figures come with --json
+    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
+    *("mae", "rmse", "r2", "pearson", "spearman", "loss"),
+)
+
+
+@click.command(cls=Command)
+@click.argument("version")
+@click.option("--dataset", required=True, help="Its id or name.")
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test",
+              show_default=True, help="Which rows.")  # fmt: skip
+@click.option("--detach", is_flag=True, help="Return at once, without watching.")
+@click.pass_obj
+def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach: bool) -> None:
+    """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
+    if split == "train":
+        terminal.say("The model was trained on these rows; new texts will do worse.")
+    checkpoint = version if version.startswith("ckpt_") else None
+    job = terminal.client.evaluations.create(
+        None if checkpoint else version,
+        checkpoint=checkpoint,
+        dataset=dataset_id(dataset, terminal),
+        split=split,
+        allow_train=split == "train",
+    )
+    if detach:
+        print_started(terminal, job)
+        return
+    watch_job(terminal, job)
+    found = terminal.client.evaluations.of(job)
+    if terminal.json:
+        terminal.data(found)
+    else:
+        print_evaluation(terminal, found)
+
+
+@click.command(cls=Command)
+@click.argument("evaluation")
+@click.option("--true", help="Only rows that have this label.")
+@click.option("--predicted", help="Only rows that were given this label.")
+@click.option("--right", is_flag=True, help="Also rows that were answered right.")
+@click.option(
+    "--sort",
+    type=click.Choice(get_args(ErrorSort)),
+    default="-loss",
+    show_default=True,
+    help="What comes first.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows at most."
+)
+@click.pass_obj
+def errors(
+    terminal: Terminal,
+    evaluation: str,
+    true: str | None,
+    predicted: str | None,
+    right: bool,
+    sort: Any,
+    limit: int,
+) -> None:
+    """Print the rows that a version has answered wrong. EVALUATION is an id."""
+    found = terminal.client.evaluations.errors(
+        evaluation, true=true, predicted=predicted, right=right, sort=sort
+    )
+    rows = list(islice(found, limit))
+    if terminal.json:
+        terminal.data(rows)
+        return
+    heads = ["line", "text", "label", "predicted", ">score", ">loss"]
+    terminal.show(table(heads, map(_cells, rows), terminal.translate))
+
+
+def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
+    """Print the figures, and the classes: all of a few, the weakest of many."""
+    translate = terminal.translate
+    figures = [
+        (name, "–" if (value := evaluation.metrics[name].value) is None else f"{value:.4f}")
+        for name in _HEADLINES
+        if name in evaluation.metrics
+        and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
+    ]
+    rows = f"{evaluation.rows:,} ({evaluation.split})"
+    terminal.show(facts([("rows", rows), *figures], translate))
+    if not evaluation.per_class:
+        return
+    ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
+    shown = ordered if len(ordered) <= 2 * _WEAKEST else ordered[:_WEAKEST]
+    head = "label" if len(shown) == len(ordered) else "weakest labels"
+    cells = [
+        (each.label, *(_figure(value) for value in (each.precision, each.recall, each.f1)),
+         f"{each.support:,}")
+        for each in shown
+    ]  # fmt: skip
+    terminal.show(table([head, ">precision", ">recall", ">f1", ">rows"], cells, translate))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _cells(row: EvaluatedRow) -> tuple[str | Text, ...]:
+    text = " ".join(f"{row.text} {row.text_pair or ''}".split())
+    return (
+        f"{row.line}",
+        text if len(text) <= _SHOWN else text[:_SHOWN] + "…",
+        row.label,
+        row.predicted,
+        _figure(row.score),
+        _figure(row.loss),
+    )
