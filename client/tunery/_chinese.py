@@ -247,6 +247,7 @@ CHINESE: dict[str, str] = {
     "refitting": "用全部数据重训中",
     "exporting": "导出中",
     "evaluating": "评估中",
+    "measuring": "计算指标",
     "reading": "读取中",
     "comparing": "比较中",
     "checking": "检查中",

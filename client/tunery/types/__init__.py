@@ -39,6 +39,7 @@ from tunery.types.encodings import (
 )
 from tunery.types.estimates import Estimate, Measured
 from tunery.types.evaluations import (
+    CalibrationBin,
     ClassMetrics,
     Confusion,
     ErrorPage,
@@ -173,6 +174,7 @@ __all__ = [
     "Actual",
     "BaseModel",
     "BaseModelList",
+    "CalibrationBin",
     "Checkpoint",
     "CheckpointList",
     "Checkpoints",

@@ -25,6 +25,11 @@ class Metric(Answer, kw_only=True, frozen=True):
 
     value: Annotated[Score | None, about("The figure.", 0.926)]
     reason: Annotated[str | None, about("Why it is null.", None, "no row has this label")] = None
+    low: Annotated[
+        Score | None,
+        about("Where its 95 % interval begins; null for figures that have none.", 0.917),
+    ] = None
+    high: Annotated[Score | None, about("Where it ends.", 0.935)] = None
 
 
 class ClassMetrics(Answer, kw_only=True, frozen=True):
@@ -35,6 +40,14 @@ class ClassMetrics(Answer, kw_only=True, frozen=True):
     recall: Annotated[Ratio | None, about("Null when no row has it.", 0.8)]
     f1: Annotated[Ratio | None, about("Null when neither is defined.", 0.85)]
     support: Annotated[int, about("Rows that have it.", 40, ge=0, le=MAX_INT)]
+    f05: Annotated[Ratio | None, about("F-beta that weighs precision twice.", 0.88)] = None
+    f2: Annotated[Ratio | None, about("F-beta that weighs recall twice.", 0.82)] = None
+    roc_auc: Annotated[
+        Ratio | None, about("Against the rest; null unless some rows have it and some don't.", 0.97)
+    ] = None
+    pr_auc: Annotated[Ratio | None, about("Average precision; null when no row has it.", 0.9)] = (
+        None
+    )
 
 
 class Confusion(Answer, kw_only=True, frozen=True):
@@ -42,6 +55,16 @@ class Confusion(Answer, kw_only=True, frozen=True):
 
     labels: Annotated[list[str], about("Of both axes.")]
     matrix: Annotated[list[list[Count]], about("Counts.")]
+
+
+class CalibrationBin(Answer, kw_only=True, frozen=True):
+    """Rows whose answers are about as probable."""
+
+    low: Annotated[Ratio, about("Least probability.", 0.8)]
+    high: Annotated[Ratio, about("Largest probability.", 0.8667)]
+    rows: Annotated[int, about("How many.", 120, ge=1, le=MAX_INT)]
+    confidence: Annotated[Ratio, about("Mean probability of what was answered.", 0.83)]
+    accuracy: Annotated[Ratio, about("Share of the rows that were answered right.", 0.8)]
 
 
 class Evaluation(Answer, kw_only=True, frozen=True):

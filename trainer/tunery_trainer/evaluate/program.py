@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from tunery_trainer.evaluate import stored_rows
 from tunery_trainer.evaluate.answering import Answering, Released
+from tunery_trainer.evaluate.measuring import measured
 from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import ModelFacts, read_facts
 from tunery_trainer.progress import ProgressMeter
@@ -53,10 +54,11 @@ def run(
         emit(Interrupted(step=released.rows))
         return
 
-    scores = task.scores(logits, split.targets, facts.labels)
     folder = Path(spec.work_dir, FOLDER)
     folder.mkdir()
     judged = task.judged(logits, split.targets, facts.labels)
+    meter.enter("measuring")
+    figures = measured(task, logits, split.targets, judged, facts.labels)
     stored_rows.write(folder / stored_rows.NAME, split.table, judged, logits)
     manifest_sha256, size_bytes = manifest.write(folder, {"job": spec.job})
     emit(
@@ -67,9 +69,9 @@ def run(
             rows=len(split.texts),
             runtime=answering.runtime.name,
             precision=answering.runtime.precision,
-            metrics=scores.metrics,
-            per_class=scores.per_class,
-            confusion=scores.confusion,
+            metrics=figures.metrics,
+            per_class=figures.per_class,
+            confusion=figures.confusion,
         )
     )
 

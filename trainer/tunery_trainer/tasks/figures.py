@@ -3,7 +3,8 @@
 NumPy alone: scikit-learn costs a second to import, and tests compare with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,11 +13,8 @@ from numpy.typing import NDArray
 from tunery.types import ClassMetrics, Confusion, Metric
 
 NO_ROWS = "there are no rows"
-NAMES = [
-    f"{mean}_{figure}"
-    for mean in ("macro", "micro", "weighted")
-    for figure in ("precision", "recall", "f1")
-]
+MEANS = ("macro", "micro", "weighted")
+NAMES = [f"{mean}_{figure}" for mean in MEANS for figure in ("precision", "recall", "f1")]
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -28,47 +26,64 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class Tally(msgspec.Struct, kw_only=True, frozen=True):
-    """Rows by label, (labels,) each: the right ones, those that have it, those given it."""
+    """Rows by label, (..., labels) each: the right ones, those that have it, those given it."""
 
     hits: NDArray[np.float64]
-    support: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    support: NDArray[np.int64] | NDArray[np.float64]
+    predicted: NDArray[np.int64] | NDArray[np.float64]
 
-    def means(self) -> dict[str, float]:
-        """Return every mean of precision, recall and F1, by its name.
+    def means(self, betas: Sequence[float] = (1,)) -> dict[str, NDArray[np.float64]]:
+        """Return every mean of precision, recall and F-beta, by its name; shapes: (...,).
 
         Macro figures are over the labels that rows have or that were predicted; a label that was
         never predicted counts as precision 0 there, as in scikit-learn.
         """
         seen = self.support + self.predicted > 0
-        rows = max(1, int(self.support.sum()))
-        figures = (
-            _ratio(self.hits, self.predicted),
-            _ratio(self.hits, self.support),
-            _ratio(2 * self.hits, self.support + self.predicted),
-        )
-        all_hits, of_predicted = float(self.hits.sum()), max(1, int(self.predicted.sum()))
-        both = max(1, int((self.support + self.predicted).sum()))
-        values = [
-            *(float(figure[seen].mean()) if seen.any() else 0.0 for figure in figures),
-            *(all_hits / of_predicted, all_hits / rows, 2 * all_hits / both),
-            *(float((figure * self.support).sum()) / rows for figure in figures),
-        ]
-        return dict(zip(NAMES, values, strict=True))
+        labels = np.maximum(1, seen.sum(axis=-1))
+        rows = np.maximum(1, self.support.sum(axis=-1))
+        found: dict[str, dict[str, NDArray[np.float64]]] = {mean: {} for mean in MEANS}
+        for name, whole in {
+            "precision": self.predicted,
+            "recall": self.support,
+            **{f_name(beta): self._weighed(beta) for beta in betas},
+        }.items():
+            figure = _ratio(self.hits, whole)
+            found["macro"][name] = (figure * seen).sum(axis=-1) / labels
+            found["micro"][name] = _ratio(self.hits.sum(axis=-1), whole.sum(axis=-1))
+            found["weighted"][name] = (figure * self.support).sum(axis=-1) / rows
+        return {f"{mean}_{name}": found[mean][name] for mean in MEANS for name in found[mean]}
 
     def per_class(self, labels: Sequence[str]) -> list[ClassMetrics]:
-        """Return the figures of each label; null where one is not defined."""
-        rows = zip(labels, self.hits, self.support.tolist(), self.predicted.tolist(), strict=True)
+        """Return the figures of each label; null where one is not defined. Shapes: (labels,)."""
+        wholes = (self.predicted, self.support, *(self._weighed(beta) for beta in (0.5, 1, 2)))
+        figures = zip(*(_ratio(self.hits, whole).tolist() for whole in wholes), strict=True)
+        defined = zip(*((whole > 0).tolist() for whole in wholes), strict=True)
+        rows = zip(labels, figures, defined, self.support.tolist(), strict=True)
         return [
             ClassMetrics(
                 label=label,
-                precision=float(hits) / predicted if predicted else None,
-                recall=float(hits) / support if support else None,
-                f1=2 * float(hits) / (support + predicted) if support + predicted else None,
-                support=support,
+                support=int(support),
+                **{
+                    name: value if known else None
+                    for name, value, known in zip(_OF_CLASS, values, all_known, strict=True)
+                },
             )
-            for label, hits, support, predicted in rows
+            for label, values, all_known, support in rows
         ]
+
+    def _weighed(self, beta: float) -> NDArray[np.float64]:
+        """Return what hits are divided by for F-beta. Source: van Rijsbergen 1979, chapter 7."""
+        return np.asarray(
+            (beta**2 * self.support + self.predicted) / (1 + beta**2), dtype=np.float64
+        )
+
+
+_OF_CLASS = ("precision", "recall", "f05", "f1", "f2")
+
+
+def f_name(beta: float) -> str:
+    """Return the name of an F-beta: f1, f2, f05."""
+    return f"f{beta:g}".replace(".", "")
 
 
 def undefined(names: Sequence[str]) -> dict[str, Metric]:
@@ -76,10 +91,13 @@ def undefined(names: Sequence[str]) -> dict[str, Metric]:
     return {name: Metric(value=None, reason=NO_ROWS) for name in names}
 
 
-def defined(values: dict[str, float]) -> dict[str, Metric]:
+def defined(values: Mapping[str, float | NDArray[np.float64]]) -> dict[str, Metric]:
     """Return metrics of these values."""
     return {name: Metric(value=float(value)) for name, value in values.items()}
 
 
-def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a ratio, 0 where there is nothing to divide by."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    found = np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0)
+    return np.asarray(found)

@@ -225,7 +225,7 @@ class MultiLabel:
             "hamming_loss": float((truth != given).mean()),
             "loss": float(_losses(logits, truth).mean()),
         }
-        return Figures(metrics=defined(values | tally.means()), per_class=per_class)
+        return Figures(metrics=defined(values) | defined(tally.means()), per_class=per_class)
 
     def _given(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.asarray(probabilities >= self._thresholds)

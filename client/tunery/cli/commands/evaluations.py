@@ -12,7 +12,7 @@ from tunery.cli.options import Command
 from tunery.cli.tables import facts, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import ErrorSort, EvaluatedRow, Evaluation
+from tunery.types import ErrorSort, EvaluatedRow, Evaluation, Metric
 
 _WEAKEST = 5
 _SHOWN = 120  # characters of a text
@@ -93,7 +93,7 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
     """Print the figures, and the classes: all of a few, the weakest of many."""
     translate = terminal.translate
     figures = [
-        (name, "–" if (value := evaluation.metrics[name].value) is None else f"{value:.4f}")
+        (name, _with_interval(evaluation.metrics[name]))
         for name in _HEADLINES
         if name in evaluation.metrics
         and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
@@ -111,6 +111,13 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
         for each in shown
     ]  # fmt: skip
     terminal.show(table([head, ">precision", ">recall", ">f1", ">rows"], cells, translate))
+
+
+def _with_interval(metric: Metric) -> str:
+    if metric.value is None:
+        return "–"
+    interval = "" if metric.low is None else f"  {metric.low:.4f} … {metric.high:.4f}"
+    return f"{metric.value:.4f}{interval}"
 
 
 def _figure(value: float | None) -> str:
