@@ -315,6 +315,8 @@ CHINESE: dict[str, str] = {
     "weighted_f1": "加权 F1",
     "loss": "损失",
     "predicted": "预测",
+    "baselines": "基线",
+    "rows seen in training": "训练中见过的行",
     "score": "得分",
     "weakest labels": "最弱的标签",
     "hyperparameters": "超参数",

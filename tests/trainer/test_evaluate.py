@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
@@ -34,6 +35,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> EvaluateRun:
         runtime="auto",
         device="cpu",
         threads=1,
+        train=str(bench.train),
+        untrained={"accuracy": 0.3, "majority_accuracy": 0.2},
     )
 
 
@@ -83,6 +86,66 @@ def test_every_row_is_kept_with_its_answer(spec: EvaluateRun) -> None:
     assert losses.mean() == pytest.approx(evaluated.metrics["loss"].value)
     right = np.mean(rows["label"].to_numpy() == rows["predicted"].to_numpy())
     assert right == evaluated.metrics["accuracy"].value
+
+
+def test_baselines_have_the_primary_metric(spec: EvaluateRun) -> None:
+    """The training rows have 30 of each label, so that the first is the commonest: 14 of 40."""
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    assert evaluated.primary_metric == "accuracy"
+    assert evaluated.baselines == {"majority": 14 / 40, "tfidf": 1.0, "untrained": 0.3}
+    assert evaluated.tfidf_rows == 90
+
+
+def test_without_the_training_rows_only_the_untrained_model_is_known(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(msgspec.structs.replace(spec, train=None), events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    assert (evaluated.baselines, evaluated.tfidf_rows) == ({"untrained": 0.3}, 0)
+
+
+def test_rows_that_the_model_has_seen_are_counted_and_left_out_beside(
+    spec: EvaluateRun, tmp_path: Path
+) -> None:
+    """Two rows of the lineage, one in other case and signs; one of them is of an ancestor."""
+    texts = pq.read_table(spec.rows)["text"].to_pylist()[:2]
+    for name, text in zip(("own", "ancestor"), (texts[0].upper() + "!", texts[1]), strict=True):
+        pq.write_table(pa.table({"text": [text, f"unlike {name}"]}), tmp_path / name)
+    lineage = {"ds_1": [str(tmp_path / "own")], "ds_0": [str(tmp_path / "ancestor")]}
+    source = pq.read_table(spec.rows)
+    folded = [text.lower() for text in source["text"].to_pylist()]
+    seen = [text in folded[:2] for text in folded]
+    events: list[AnyEvent] = []
+
+    program.run(
+        msgspec.structs.replace(spec, lineage=lineage, lost=["ds_x"]), events.append, lambda: False
+    )
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    found = evaluated.lineage
+    assert (found.datasets, found.lost, found.compared) == (["ds_1", "ds_0"], ["ds_x"], 4)
+    assert found.overlap == sum(seen) > 0
+    rows = pq.read_table(Path(spec.work_dir, evaluated.path, "rows.parquet"))
+    right = rows["label"].to_numpy() == rows["predicted"].to_numpy()
+    assert found.without["accuracy"].value == pytest.approx(right[~np.array(seen)].mean())
+
+
+def test_rows_that_nobody_has_seen_have_no_second_figures(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    assert (evaluated.lineage.overlap, evaluated.lineage.without) == (0, {})
 
 
 def test_byte_that_has_changed_is_a_failure(spec: EvaluateRun) -> None:

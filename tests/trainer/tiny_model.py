@@ -142,6 +142,7 @@ class Bench:
             runtime="auto",
             device="cpu",
             threads=1,
+            train=str(self.train),
         )
 
     def run(

@@ -125,7 +125,9 @@ def paths_of(spec: AnyRun) -> tuple[list[Path], list[Path]]:
                 reads.append(Path(spec.resume_from))
             return reads, [work_dir, Path(spec.cache_dir)]
         case EvaluateRun():
-            return [Path(spec.model_dir), Path(spec.rows)], [work_dir]
+            learned = [path for paths in spec.lineage.values() for path in paths]
+            named = [spec.model_dir, spec.rows, spec.train, spec.validation, spec.report, *learned]
+            return [Path(path) for path in named if path is not None], [work_dir]
         case EngineRun():
             return [Path(path) for path in spec.reads], [work_dir, Path(spec.socket).parent]
         case ReaderRun():

@@ -47,6 +47,7 @@ from tunery.types.evaluations import (
     EvaluatedRow,
     EvaluateSpec,
     Evaluation,
+    Lineage,
     Metric,
 )
 from tunery.types.files import (
@@ -225,6 +226,7 @@ __all__ = [
     "LeakageReport",
     "LengthReport",
     "Limit",
+    "Lineage",
     "ListedFinding",
     "Live",
     "LogText",

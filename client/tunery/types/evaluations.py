@@ -67,6 +67,27 @@ class CalibrationBin(Answer, kw_only=True, frozen=True):
     accuracy: Annotated[Ratio, about("Share of the rows that were answered right.", 0.8)]
 
 
+class Lineage(Answer, kw_only=True, frozen=True):
+    """Which evaluated rows the model has seen, in any of the datasets that its weights come from.
+
+    Rows are the same where their texts are, but for case and signs.
+    """
+
+    datasets: Annotated[
+        list[str],
+        about(
+            "Whose training and validation rows were compared.", ["ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"]
+        ),
+    ]
+    lost: Annotated[list[str], about("Deleted ones, which could not be compared.", [])]
+    compared: Annotated[int, about("Rows of these datasets.", 8008, ge=0, le=MAX_INT)]
+    overlap: Annotated[int, about("Evaluated rows that stand among them.", 0, ge=0, le=MAX_INT)]
+    without: Annotated[
+        dict[str, Metric],
+        about("Figures of the other rows; empty where nothing overlaps.", {}),
+    ]
+
+
 class Evaluation(Answer, kw_only=True, frozen=True):
     """Measured facts about one version on one split."""
 
@@ -91,6 +112,31 @@ class Evaluation(Answer, kw_only=True, frozen=True):
         int, about("How often this test split has been read.", 1, ge=0, le=MAX_INT)
     ]
     created_at: Timestamp
+    primary_metric: Annotated[
+        str | None, about("The metric that is told first, and that baselines have.", "accuracy")
+    ] = None
+    baselines: Annotated[
+        dict[str, Score],
+        about(
+            "The primary metric of what the model has to beat: `majority` (of numbers `mean`) "
+            "knows no text, `tfidf` is a linear model, both of the training rows; `untrained` is "
+            "the base model with a new head, on validation rows. What can't be known is left out.",
+            {"majority": 0.013, "tfidf": 0.88},
+        ),
+    ] = {}
+    tfidf_rows: Annotated[
+        int,
+        about(
+            "Training rows that `tfidf` has read; fewer than there are where more would take "
+            "minutes.",
+            8008,
+            ge=0,
+            le=MAX_INT,
+        ),
+    ] = 0
+    lineage: Annotated[
+        Lineage | None, about("What the model has seen of these rows; null where nobody looked.")
+    ] = None
     bytes: Annotated[
         int, about("Size of its stored rows; 0 once these are deleted.", 71234, ge=0, le=MAX_INT)
     ] = 0

@@ -183,6 +183,10 @@ class Publisher:
                 confusion=made.confusion,
                 test_set_uses=uses + 1,
                 created_at=stamp(now()),
+                primary_metric=made.primary_metric,
+                baselines=made.baselines,
+                tfidf_rows=made.tfidf_rows,
+                lineage=made.lineage,
                 bytes=made.size_bytes,
             )
             moved = await jobs.move(

@@ -9,15 +9,26 @@ from msgspec.structs import replace
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import PARQUET, SPLITS, Columns, DatasetSpec, EvaluateSpec, FinetuneSpec, Split
+from tunery.types import (
+    PARQUET,
+    SPLITS,
+    Columns,
+    DatasetSpec,
+    EvaluateSpec,
+    FinetuneSpec,
+    Job,
+    Split,
+)
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels, BaseModelUnusable
-from tunery_server.db.queries import checkpoints, datasets, files, models
+from tunery_server.db.queries import checkpoints, datasets, files, jobs, models
 from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.minilm import MINILM
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
+
+SEEN = ("train", "validation")  # splits that a fine-tune learns from or chooses by
 
 
 class SpecImpossible(Exception):
@@ -184,6 +195,9 @@ class SpecWriter:
         if model is None:
             raise SpecImpossible("model-not-found", "the model was deleted")
         folder = await self._artifacts.fetch(dataset.artifact)
+        trained = await jobs.get(connection, job.project, model.job)
+        lineage, lost = await self._lineage(connection, job.project, trained)
+        own = lineage.get(str(trained.spec["dataset"])) if trained is not None else None
         return EvaluateRun(
             work_dir=str(work),
             job=job.id,
@@ -193,7 +207,34 @@ class SpecWriter:
             runtime="auto",
             device="cpu",
             threads=threads,
+            train=own[0] if own else None,
+            validation=own[1] if own else None,
+            untrained=await _untrained(connection, model.job),
+            report=str(folder / "report.json"),
+            lineage=lineage,
+            lost=lost,
         )
+
+    async def _lineage(
+        self, connection: AsyncConnection, project: str, trained: Job | None
+    ) -> tuple[dict[str, list[str]], list[str]]:
+        """Return the rows that a model's weights have seen, by dataset, and deleted datasets.
+
+        A fine-tune may start from a version, which has rows of its own.
+        """
+        found: dict[str, list[str]] = {}
+        lost: list[str] = []
+        while trained is not None:
+            dataset_id = str(trained.spec["dataset"])
+            dataset = await datasets.row_of(connection, project, dataset_id)
+            if dataset is None:
+                lost.append(dataset_id)
+            else:
+                folder = await self._artifacts.fetch(dataset.artifact)
+                found[dataset_id] = [str(folder / f"{name}.parquet") for name in SEEN]
+            parent = await models.row_of(connection, project, str(trained.spec.get("base_model")))
+            trained = None if parent is None else await jobs.get(connection, project, parent.job)
+        return found, list(dict.fromkeys(lost))
 
     async def last_whole_checkpoint(
         self, connection: AsyncConnection, job: Row[Any]
@@ -216,3 +257,11 @@ async def model_row(connection: AsyncConnection, project: str, spec: Any) -> Row
     if spec.version is not None:
         return await models.row_of(connection, project, spec.version)
     return await checkpoints.row_of(connection, project, spec.checkpoint or "")
+
+
+async def _untrained(connection: AsyncConnection, job_id: str) -> dict[str, float]:
+    """Return what a fine-tune has measured of its base model, by metric."""
+    first = next(iter(await jobs.metrics(connection, job_id)), None)
+    if first is None or first.step != 0:
+        return {}
+    return {name: value for name, value in first.values.items() if isinstance(value, float)}

@@ -10,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from tunery.types import Lineage
 from tunery_trainer.evaluate import stored_rows
 from tunery_trainer.evaluate.answering import Answering, Released
+from tunery_trainer.evaluate.baselines import Compared, compared
+from tunery_trainer.evaluate.lineage import seen_rows
 from tunery_trainer.evaluate.measuring import measured
 from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import ModelFacts, read_facts
@@ -50,15 +55,17 @@ def run(
     answering = Answering(spec, facts, task, meter, leash_released)
     try:
         logits = answering.logits(split.texts)
+        meter.enter("measuring")
+        judged = task.judged(logits, split.targets, facts.labels)
+        figures = measured(task, logits, split.targets, judged, facts.labels)
+        baselines = _baselines(spec, task, split, facts, answering)
+        lineage = _lineage(spec, task, logits, split, facts)
     except Released as released:
         emit(Interrupted(step=released.rows))
         return
 
     folder = Path(spec.work_dir, FOLDER)
     folder.mkdir()
-    judged = task.judged(logits, split.targets, facts.labels)
-    meter.enter("measuring")
-    figures = measured(task, logits, split.targets, judged, facts.labels)
     stored_rows.write(folder / stored_rows.NAME, split.table, judged, logits)
     manifest_sha256, size_bytes = manifest.write(folder, {"job": spec.job})
     emit(
@@ -72,6 +79,10 @@ def run(
             metrics=figures.metrics,
             per_class=figures.per_class,
             confusion=figures.confusion,
+            primary_metric=task.primary_metric,
+            baselines=_known(baselines, spec, task),
+            tfidf_rows=0 if baselines is None else baselines.tfidf_rows,
+            lineage=lineage,
         )
     )
 
@@ -82,6 +93,47 @@ class Split(NamedTuple):
     table: pa.Table
     texts: list[Text]
     targets: Targets
+
+
+def _baselines(
+    spec: EvaluateRun, task: Task, split: Split, facts: ModelFacts, answering: Answering
+) -> Compared | None:
+    """Return what the rows that the model was trained on are enough for, where they still are."""
+    if spec.train is None or not split.texts:
+        return None
+    train = _read(Path(spec.train), facts, task)
+    return compared(
+        task,
+        train.texts,
+        train.targets,
+        held_out=split.texts,
+        truth=split.targets,
+        labels=facts.labels,
+        alive=answering.alive,
+    )
+
+
+def _lineage(
+    spec: EvaluateRun, task: Task, logits: NDArray[np.float32], split: Split, facts: ModelFacts
+) -> Lineage:
+    seen, rows = seen_rows(spec)
+    without = {}
+    if seen.any():
+        without = dict(task.scores(logits[~seen], split.targets[~seen], facts.labels).metrics)
+    return Lineage(
+        datasets=list(spec.lineage),
+        lost=spec.lost,
+        compared=rows,
+        overlap=int(seen.sum()),
+        without=without,
+    )
+
+
+def _known(baselines: Compared | None, spec: EvaluateRun, task: Task) -> dict[str, float]:
+    figures = {} if baselines is None else dict(baselines.figures)
+    if task.primary_metric in spec.untrained:
+        figures["untrained"] = spec.untrained[task.primary_metric]
+    return figures
 
 
 def _read(parquet: Path, facts: ModelFacts, task: Task) -> Split:

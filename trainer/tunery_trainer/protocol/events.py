@@ -16,6 +16,7 @@ from tunery.types import (
     Confusion,
     DryRun,
     ErrorInfo,
+    Lineage,
     Metric,
     NonFinite,
     Parity,
@@ -146,6 +147,10 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     metrics: dict[str, Metric]
     per_class: list[ClassMetrics]
     confusion: Confusion | None
+    primary_metric: str
+    baselines: dict[str, float]
+    tfidf_rows: int
+    lineage: Lineage
 
 
 class Interrupted(ChildEvent, kw_only=True, frozen=True, tag="interrupted"):

@@ -88,7 +88,12 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
 
 
 class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
-    """Puts the rows of one split through the runtime that serves."""
+    """Puts the rows of one split through the runtime that serves.
+
+    `train` and `validation` are of the dataset that the model was trained on, null where it was
+    deleted. `lineage` are the files of all rows that its weights have seen, by dataset: its own,
+    that of the version which it was made from, and so on; `lost` are those that were deleted.
+    """
 
     job: str
     model_dir: str
@@ -97,6 +102,12 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     runtime: str  # "auto", or a runtime's name
     device: str
     threads: int
+    train: str | None = None
+    validation: str | None = None
+    untrained: dict[str, float] = {}  # figures of the base model on validation rows, by metric
+    report: str | None = None  # of the dataset that is evaluated on
+    lineage: dict[str, list[str]] = {}
+    lost: list[str] = []
 
 
 class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):

@@ -86,6 +86,7 @@ class Task(Protocol):
 
     name: str
     has_labels: bool  # or numbers
+    primary_metric: str  # of several figures the one that is told first
 
     @property
     def fit(self) -> Fit:

@@ -36,6 +36,7 @@ class MultiLabel:
 
     name = "multi_label"
     has_labels = True
+    primary_metric = "micro_f1"
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit

@@ -36,6 +36,7 @@ class Regression:
 
     name = "regression"
     has_labels = False
+    primary_metric = "mae"
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit

@@ -27,6 +27,7 @@ class TextClassification:
 
     name = "text_classification"
     has_labels = True
+    primary_metric = "accuracy"
     fit = Fit()
 
     def read(self, cell: str, separator: str | None) -> str:

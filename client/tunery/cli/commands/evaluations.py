@@ -99,7 +99,11 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
         and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
     ]
     rows = f"{evaluation.rows:,} ({evaluation.split})"
-    terminal.show(facts([("rows", rows), *figures], translate))
+    baselines = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.baselines.items())
+    lineage = evaluation.lineage
+    seen = f"{lineage.overlap:,}" if lineage is not None and lineage.overlap else None
+    beside = [("baselines", baselines), ("rows seen in training", seen)]
+    terminal.show(facts([("rows", rows), *figures, *beside], translate))
     if not evaluation.per_class:
         return
     ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
