@@ -13,6 +13,7 @@ from tests.trainer.tiny_model import LABELS, Bench, of_kind, write_rows
 from tunery.types import Hyperparameters
 from tunery_trainer.evaluate import program
 from tunery_trainer.failure import Failure
+from tunery_trainer.model_files import read_facts
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import AnyEvent, Evaluated, Finetuned, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
@@ -146,6 +147,19 @@ def test_rows_that_nobody_has_seen_have_no_second_figures(spec: EvaluateRun) -> 
     evaluated = events[-1]
     assert isinstance(evaluated, Evaluated)
     assert (evaluated.lineage.overlap, evaluated.lineage.without) == (0, {})
+
+
+def test_calibration_is_told_before_and_after_the_temperature(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    found = evaluated.calibration
+    assert found.temperature == read_facts(Path(spec.model_dir)).fit.temperature != 1.0
+    assert found.ece_after == evaluated.metrics["ece"].value != found.ece_before
+    assert sum(each.rows for each in found.bins) == 40
 
 
 def test_byte_that_has_changed_is_a_failure(spec: EvaluateRun) -> None:

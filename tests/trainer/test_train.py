@@ -15,6 +15,7 @@ from tests.trainer.tiny_model import Bench, of_kind, write_rows
 
 from tunery.types import Checkpoints, EarlyStopping, Hyperparameters, NonFinite
 from tunery_trainer.failure import Failure
+from tunery_trainer.model_files import read_facts
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import (
     AnyEvent,
@@ -58,6 +59,15 @@ def test_run_learns_and_leaves_a_version(bench: Bench) -> None:
     assert [event.step for event in saved] == [6, 12, 18]
     assert max(event.metrics["accuracy"] for event in saved) > 0.9  # of a third by chance
     assert manifest.verify(Path(bench.spec().work_dir, done.path), done.manifest_sha256)
+
+
+def test_version_has_the_temperature_of_its_best_weights(bench: Bench) -> None:
+    events = bench.run(bench.spec())
+
+    best = max(of_kind(events, CheckpointSaved), key=lambda saved: saved.metrics["macro_f1"])
+    facts = read_facts(Path(bench.spec().work_dir, "version"))
+    assert facts.fit == read_facts(Path(bench.spec().work_dir, best.path)).fit
+    assert facts.fit.temperature != 1.0
 
 
 def test_first_metric_is_of_the_first_step(bench: Bench) -> None:

@@ -31,9 +31,11 @@ def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> 
         return Validated({}, task.fit)
     logits = forward(classifier, classifier, rows)
     task = task.tuned(logits, rows.labels)
+    # Before it is calibrated: a loss that rises as a model grows too sure would else stay hidden.
     figures = figures_of(logits, rows, task)
     loss = figures.pop("loss", None)
-    return Validated(figures if loss is None else {"validation_loss": loss, **figures}, task.fit)
+    fit = task.calibrated(logits, rows.labels).fit
+    return Validated(figures if loss is None else {"validation_loss": loss, **figures}, fit)
 
 
 def figures_of(logits: NDArray[np.float32], rows: TokenRows, task: Task) -> dict[str, float]:

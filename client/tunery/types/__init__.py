@@ -39,6 +39,7 @@ from tunery.types.encodings import (
 )
 from tunery.types.estimates import Estimate, Measured
 from tunery.types.evaluations import (
+    Calibration,
     CalibrationBin,
     ClassMetrics,
     Confusion,
@@ -175,6 +176,7 @@ __all__ = [
     "Actual",
     "BaseModel",
     "BaseModelList",
+    "Calibration",
     "CalibrationBin",
     "Checkpoint",
     "CheckpointList",

@@ -67,6 +67,20 @@ class CalibrationBin(Answer, kw_only=True, frozen=True):
     accuracy: Annotated[Ratio, about("Share of the rows that were answered right.", 0.8)]
 
 
+class Calibration(Answer, kw_only=True, frozen=True):
+    """Whether probabilities mean what they say; `ece` is the expected calibration error."""
+
+    temperature: Annotated[
+        float,
+        about("What logits are divided by, here and where it is served.", 1.4, ge=1e-3, le=1e3),
+    ]
+    ece_before: Annotated[Ratio, about("At temperature 1.", 0.061)]
+    ece_after: Annotated[Ratio, about("As it is served; also the metric `ece`.", 0.018)]
+    bins: Annotated[
+        list[CalibrationBin], about("Of the reliability diagram, as served; those that have rows.")
+    ]
+
+
 class Lineage(Answer, kw_only=True, frozen=True):
     """Which evaluated rows the model has seen, in any of the datasets that its weights come from.
 
@@ -134,6 +148,9 @@ class Evaluation(Answer, kw_only=True, frozen=True):
             le=MAX_INT,
         ),
     ] = 0
+    calibration: Annotated[
+        Calibration | None, about("Null where the task has no probability of a single answer.")
+    ] = None
     lineage: Annotated[
         Lineage | None, about("What the model has seen of these rows; null where nobody looked.")
     ] = None

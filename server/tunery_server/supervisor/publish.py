@@ -186,6 +186,7 @@ class Publisher:
                 primary_metric=made.primary_metric,
                 baselines=made.baselines,
                 tfidf_rows=made.tfidf_rows,
+                calibration=made.calibration,
                 lineage=made.lineage,
                 bytes=made.size_bytes,
             )

@@ -3,12 +3,36 @@
 Source: Guo et al. 2017, arXiv:1706.04599, equation 3, with 15 bins of equal width.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tunery.types import CalibrationBin
+from tunery.types import Calibration, CalibrationBin
+from tunery_trainer.tasks import Fit, Judged, Targets, Task, task_named
 
 BINS = 15
+
+
+def calibration_of(
+    task: Task,
+    logits: NDArray[np.float32],
+    targets: Targets,
+    judged: Judged,
+    labels: Sequence[str],
+) -> Calibration | None:
+    """Return how answers are calibrated, before temperature and after; logits (rows, labels)."""
+    if not task.has_labels or targets.ndim == 2 or not len(targets):
+        return None
+    plain = task_named(task.name, Fit()).judged(logits, targets, labels)
+    hits = logits.argmax(axis=1) == targets
+    bins = bins_of(judged.scores, hits)
+    return Calibration(
+        temperature=task.fit.temperature,
+        ece_before=expected_error(bins_of(plain.scores, hits)),
+        ece_after=expected_error(bins),
+        bins=bins,
+    )
 
 
 def bins_of(confidences: NDArray[np.float64], hits: NDArray[np.bool_]) -> list[CalibrationBin]:

@@ -19,6 +19,7 @@ from tunery.types import Lineage
 from tunery_trainer.evaluate import stored_rows
 from tunery_trainer.evaluate.answering import Answering, Released
 from tunery_trainer.evaluate.baselines import Compared, compared
+from tunery_trainer.evaluate.calibration import calibration_of
 from tunery_trainer.evaluate.lineage import seen_rows
 from tunery_trainer.evaluate.measuring import measured
 from tunery_trainer.failure import Failure
@@ -82,6 +83,7 @@ def run(
             primary_metric=task.primary_metric,
             baselines=_known(baselines, spec, task),
             tfidf_rows=0 if baselines is None else baselines.tfidf_rows,
+            calibration=calibration_of(task, logits, split.targets, judged, facts.labels),
             lineage=lineage,
         )
     )

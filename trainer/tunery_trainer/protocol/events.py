@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tunery.types import (
+    Calibration,
     ClassMetrics,
     ColumnsUsed,
     Confusion,
@@ -150,6 +151,7 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     primary_metric: str
     baselines: dict[str, float]
     tfidf_rows: int
+    calibration: Calibration | None
     lineage: Lineage
 
 

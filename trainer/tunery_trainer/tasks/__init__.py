@@ -52,6 +52,7 @@ class Fit(msgspec.Struct, kw_only=True, frozen=True):
     mean: float = 0.0  # regression: of the training rows
     deviation: float = 1.0
     thresholds: list[float] = []  # multi_label: by label, tuned on validation rows; none is 0.5
+    temperature: float = 1.0  # text_classification: divides logits, fitted on validation rows
 
 
 class Answers(NamedTuple):
@@ -133,6 +134,10 @@ class Task(Protocol):
         """Return the task with what it measures on validation rows."""
         ...
 
+    def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
+        """Return the task whose probabilities mean what they say on validation rows."""
+        ...
+
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return what the loss gives each label (labels,) float32."""
         ...
@@ -199,7 +204,7 @@ def task_named(name: str, fit: Fit | None = None) -> Task:
     from tunery_trainer.tasks import multi_label, regression, text_classification
 
     known: dict[str, Task] = {
-        "text_classification": text_classification.TextClassification(),
+        "text_classification": text_classification.TextClassification(fit or Fit()),
         "multi_label": multi_label.MultiLabel(fit or Fit()),
         "regression": regression.Regression(fit or Fit()),
     }

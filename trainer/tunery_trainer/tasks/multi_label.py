@@ -104,6 +104,10 @@ class MultiLabel:
         ]
         return type(self)(replace(self._fit, thresholds=thresholds))
 
+    def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
+        """Return itself: the thresholds say what a probability is worth."""
+        return self
+
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return the weight of the rows that have a label (labels,) float32.
 

@@ -84,6 +84,10 @@ class Regression:
         """Return itself: all was measured on training rows."""
         return self
 
+    def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
+        """Return itself: numbers have no probability."""
+        return self
+
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return nothing: there are no labels."""
         return None

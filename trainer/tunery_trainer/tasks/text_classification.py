@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tunery.types import Confusion, Imbalance, LabelScore, Metric, Prediction
@@ -17,9 +18,13 @@ from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Target
 from tunery_trainer.tasks.cells import require_label
 from tunery_trainer.tasks.figures import NAMES, Figures, Tally, defined, undefined
 from tunery_trainer.tasks.texts import TextEncoder, linear_head
+from tunery_trainer.temperature import fitted_temperature
 
 if TYPE_CHECKING:
     import torch
+
+
+_PLAIN = Fit()
 
 
 class TextClassification:
@@ -28,7 +33,14 @@ class TextClassification:
     name = "text_classification"
     has_labels = True
     primary_metric = "accuracy"
-    fit = Fit()
+
+    def __init__(self, fit: Fit = _PLAIN) -> None:
+        self._fit = fit
+
+    @property
+    def fit(self) -> Fit:
+        """What was measured: the temperature."""
+        return self._fit
 
     def read(self, cell: str, separator: str | None) -> str:
         """Return the label. Raises CellUnusable: it can't be one."""
@@ -59,8 +71,13 @@ class TextClassification:
         return self
 
     def tuned(self, logits: NDArray[np.float32], targets: Targets) -> Self:
-        """Return itself: there is nothing to measure."""
+        """Return itself: no choice depends on validation rows."""
         return self
+
+    def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
+        """Return the task with the temperature of validation rows."""
+        temperature = fitted_temperature(logits, targets)
+        return type(self)(replace(self._fit, temperature=temperature))
 
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return the weight of each class (labels,) float32, whose mean over the rows is 1."""
@@ -119,7 +136,7 @@ class TextClassification:
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
     ) -> list[Prediction]:
         """Return one prediction per row of logits (batch, labels); ties go to the first label."""
-        ranked = best_first(softmax(logits), labels, top_k)
+        ranked = best_first(self._probabilities(logits), labels, top_k)
         rows = zip(ranked, encoded.ids, encoded.truncated, strict=True)
         return [
             Prediction(
@@ -134,13 +151,13 @@ class TextClassification:
 
     def answers(self, logits: NDArray[np.float32]) -> Answers:
         """Return the probabilities, and the most probable label."""
-        return Answers(softmax(logits), logits.argmax(axis=1)[:, None])
+        return Answers(self._probabilities(logits), logits.argmax(axis=1)[:, None])
 
     def judged(
         self, logits: NDArray[np.float32], targets: Targets, labels: Sequence[str]
     ) -> Judged:
         """Return how each row was answered: logits (rows, labels), targets (rows,)."""
-        probabilities, rows = softmax(logits), np.arange(len(targets))
+        probabilities, rows = self._probabilities(logits), np.arange(len(targets))
         chosen = logits.argmax(axis=1)
         own, scores = probabilities[rows, targets], probabilities[rows, chosen]
         probabilities[rows, targets] = 0.0
@@ -160,11 +177,14 @@ class TextClassification:
             return _figures(undefined(["accuracy", "loss", *NAMES]), nothing, labels)
         matrix = np.zeros((len(labels), len(labels)), dtype=np.int64)  # (C, C), true by predicted
         np.add.at(matrix, (targets, logits.argmax(axis=1)), 1)
-        likelihoods = softmax(logits)[np.arange(len(targets)), targets]  # (rows,)
+        likelihoods = self._probabilities(logits)[np.arange(len(targets)), targets]  # (rows,)
         loss = _losses(likelihoods).mean()
         accuracy = matrix.trace() / len(targets)
         values = {"accuracy": accuracy, "loss": loss, **_tally(matrix).means()}
         return _figures(defined(values), matrix, labels)
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return softmax(logits, self._fit.temperature)
 
 
 _SHOWN = 80  # characters of a label in one message
@@ -192,10 +212,11 @@ def best_first(
     ]
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
     """Return probabilities (batch, labels) of logits (batch, labels), computed in float64."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
+    shifted /= temperature
     exponentials = np.exp(shifted)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
