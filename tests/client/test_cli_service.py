@@ -17,6 +17,7 @@ from tests.client.answers import (
     DATASET,
     DEPLOYMENT,
     ESTIMATE,
+    EVALUATED_ROW,
     EVALUATION,
     FAILED,
     JOB,
@@ -321,6 +322,67 @@ def test_an_evaluation_on_training_rows_says_so(capsys: pytest.CaptureFixture[st
 
     assert "The model was trained on these rows" in said
     assert "trained on" not in capsys.readouterr().err
+
+
+def test_an_evaluation_shows_intervals_baselines_and_what_to_act_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finding = {
+        "type": "over-predicts",
+        "label": "good",
+        "message": "'good' is given to 9 rows and right for 4",
+        "numbers": {"precision": 0.44},
+        "advice": "Add rows.",
+    }
+    seen = {"datasets": ["ds_1"], "lost": [], "compared": 9, "overlap": 2, "without": {}}
+    evaluation = {
+        **EVALUATION,
+        "metrics": {"accuracy": {"value": 0.926, "low": 0.91, "high": 0.94}},
+        "baselines": {"majority": 0.5},
+        "lineage": seen,
+        "findings": [finding],
+    }
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/evaluations"):
+            return httpx.Response(200, json=evaluation)
+        return of_one_job({**JOB, "kind": "evaluate"})(request)
+
+    with listening(handler) as url:
+        main(["evaluate", "intent/3", "--dataset", "ds_1", "--url", url])
+
+    printed = capsys.readouterr().out
+    assert "0.9260  0.9100 … 0.9400" in printed
+    assert "majority 0.5000" in printed
+    assert "rows seen in training  2" in printed
+    assert "over-predicts  'good' is given to 9 rows and right for 4" in printed
+    assert "Add rows." in printed
+
+
+def test_errors_are_asked_for_by_label_and_printed_as_a_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[httpx.URL] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, json=page(EVALUATED_ROW))
+
+    with listening(handler) as url:
+        main(["errors", "eval_1", "--true", "lost_or_stolen_card", "--right", "--url", url])
+
+    assert asked[-1].path == "/evaluations/eval_1/errors"
+    assert dict(asked[-1].params) == {
+        "true": "lost_or_stolen_card",
+        "right": "true",
+        "sort": "-loss",
+        "limit": "100",
+    }
+    line = capsys.readouterr().out.splitlines()[-1].split()
+    assert line == [
+        "7",
+        *["I", "lost", "my", "card", "lost_or_stolen_card", "card_arrival", "0.600", "1.600"],
+    ]
 
 
 def test_a_refusal_names_the_place_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,6 +68,27 @@ def test_the_evaluation_counts_every_test_row(
     assert evaluation["metrics"]["accuracy"]["value"] == hits / evaluation["rows"]
 
 
+def test_an_evaluation_says_what_its_figures_are_worth(
+    client: httpx.Client, tickets: dict, versions: list[dict]
+) -> None:
+    job = e2e.ended(client, versions[0]["result"]["evaluate_job"])
+
+    evaluation = client.get(f"/evaluations/{job['result']['evaluation']}").json()
+
+    accuracy = evaluation["metrics"]["accuracy"]
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    assert set(evaluation["baselines"]) == {"majority", "tfidf", "untrained"}
+    assert evaluation["tfidf_rows"] == tickets["splits"]["train"]
+    splits = tickets["splits"]
+    assert evaluation["lineage"]["datasets"] == [tickets["id"]]
+    assert evaluation["lineage"]["compared"] == splits["train"] + splits["validation"]
+    assert evaluation["lineage"]["overlap"] == 0
+    assert evaluation["calibration"]["temperature"] != 1.0
+    assert evaluation["fit"]["validation"] is not None
+    assert "dataset-conflicts" in [finding["type"] for finding in evaluation["findings"]]
+    assert evaluation["bytes"] > 0
+
+
 def test_the_errors_of_an_evaluation_are_the_rows_beside_the_diagonal(
     client: httpx.Client, versions: list[dict]
 ) -> None:

@@ -28,7 +28,11 @@ def add_evaluation(api: Api, dataset: str) -> str:
         ["a", "b", "a"], *np.array([[0.9, 0.6, 0.7], [0.8, -0.2, -0.4], [0.1, 0.9, 1.2]])
     )
     stored_rows.write(folder / "rows.parquet", split, judged, np.zeros((3, 2), np.float32))
+    example = {"row": 1, "text": "y", "label": "a", "predicted": "b"}
+    pair = {"type": "confused-pair", "label": "a", "other_label": "b", "message": "a for b"}
+    finding = pair | {"numbers": {"rows": 2}, "advice": "Read them.", "examples": [example]}
     fields = {"id": evaluation_id, "dataset": dataset, "job": new_id("job"), "bytes": 1234}
+    fields |= {"findings": [finding]}
     evaluation = msgspec.convert({**EVALUATION, **fields}, Evaluation)
 
     async def body() -> None:
@@ -109,10 +113,13 @@ def test_rows_go_with_their_dataset_and_figures_stay(api: Api) -> None:
     folder = api.services.artifacts.readable("evaluations") / evaluation
     assert Path(folder, "rows.parquet").is_file()
 
+    before = api.get(f"/evaluations/{evaluation}").json()
+    assert [len(each["examples"]) for each in before["findings"]] == [1]
     assert api.delete(f"/datasets/{dataset}").status_code == 204
 
     assert not folder.exists()
     kept = api.get(f"/evaluations/{evaluation}").json()
+    assert [each["examples"] for each in kept["findings"]] == [[]]
     assert (kept["metrics"]["accuracy"]["value"], kept["bytes"]) == (0.926, 0)
     answer = api.get(f"/evaluations/{evaluation}/errors")
     assert (answer.status_code, answer.json()["code"]) == (404, "evaluation-not-found")

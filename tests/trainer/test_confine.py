@@ -376,6 +376,9 @@ def test_every_spec_names_what_its_child_needs(house):
         runtime="auto",
         device="cpu",
         threads=1,
+        train=house.path("dataset/train.parquet"),
+        report=house.path("dataset/report.json"),
+        lineage={"ds_0": [house.path("uploads/mine.csv")]},
     )
     reader = ReaderRun(
         work_dir=house.path("job"),
@@ -396,7 +399,13 @@ def test_every_spec_names_what_its_child_needs(house):
         [root / "job", root / "cache"],
     )
     assert paths_of(evaluate) == (
-        [root / "model", root / "dataset/test.parquet"],
+        [
+            root / "model",
+            root / "dataset/test.parquet",
+            root / "dataset/train.parquet",
+            root / "dataset/report.json",
+            root / "uploads/mine.csv",
+        ],
         [root / "job"],
     )
     assert paths_of(house.engine()) == ([root / "model"], [root / "job", root / "sockets"])

@@ -34,6 +34,7 @@ class FakeTask(TextClassification):
     """Words become their lengths; `slow` waits for the gate."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.gate = threading.Event()
 
     def encoder(self, model_dir: Path, max_length: int):

@@ -162,6 +162,37 @@ def test_calibration_is_told_before_and_after_the_temperature(spec: EvaluateRun)
     assert sum(each.rows for each in found.bins) == 40
 
 
+def test_the_fit_is_judged_by_rows_of_all_splits(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(msgspec.structs.replace(spec, validation=spec.rows), events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    fit = evaluated.fit
+    assert (fit.metric, fit.validation) == ("accuracy", None)  # the rows that are evaluated
+    assert fit.test == evaluated.metrics["accuracy"].value
+    assert fit.baseline == evaluated.baselines["tfidf"]
+
+
+def test_training_rows_are_not_held_against_themselves(spec: EvaluateRun) -> None:
+    lineage = {"ds_1": [spec.train]}
+    events: list[AnyEvent] = []
+
+    program.run(
+        msgspec.structs.replace(spec, rows=spec.train, lineage=lineage),
+        events.append,
+        lambda: False,
+    )
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    assert evaluated.fit is None
+    assert evaluated.lineage.overlap == evaluated.rows == 90
+    assert evaluated.lineage.without["accuracy"].reason == "there are no rows"
+    assert "seen-in-training" in [each.type for each in evaluated.findings]
+
+
 def test_byte_that_has_changed_is_a_failure(spec: EvaluateRun) -> None:
     path = Path(spec.model_dir, "model.safetensors")
     path.chmod(0o644)

@@ -81,6 +81,73 @@ class Calibration(Answer, kw_only=True, frozen=True):
     ]
 
 
+class ErrorExample(Answer, kw_only=True, frozen=True):
+    """A row that was answered wrong."""
+
+    row: Annotated[int, about("0-based place in the split.", 12, ge=0, le=MAX_INT)]
+    text: Annotated[str, about("The text, at most 200 characters.", "where is my card?")]
+    text_pair: Annotated[
+        str | None, about("The second text, of a pair.", None, "You have 14 days.")
+    ] = None
+    label: Annotated[str, about("The true one.", "card_arrival")]
+    predicted: Annotated[str, about("What was answered.", "lost_or_stolen_card")]
+
+
+class EvaluationFinding(Answer, kw_only=True, frozen=True):
+    """One thing that is wrong with the answers, by more than chance, and what to do about it."""
+
+    type: Annotated[
+        str,
+        about(
+            "weak-class, over-predicts, confused-pair, weak-slice, over-fit, under-fit, "
+            "over-confident, under-confident, seen-in-training, dataset-leakage or "
+            "dataset-conflicts; more may follow.",
+            "over-predicts",
+        ),
+    ]
+    label: Annotated[str | None, about("Of a label; else null.", "positive")]
+    other_label: Annotated[str | None, about("That it is taken for.", None, "neutral")] = None
+    message: Annotated[str, about("What was found.", "precision 0.800, recall 0.900")]
+    numbers: Annotated[dict[str, Score], about("What it rests on.", {"precision": 0.8})]
+    advice: Annotated[str, about("What to do.", "Add training rows of the other labels.")]
+    examples: Annotated[
+        list[ErrorExample], about("At most 5 rows; none once the dataset is deleted.")
+    ] = []
+
+
+class Slice(Answer, kw_only=True, frozen=True):
+    """How rows of a kind do, against all others."""
+
+    by: Annotated[str, about("In what they are alike: length or script.", "length")]
+    name: Annotated[str, about("Which.", "up to 40 characters")]
+    rows: Annotated[int, about("How many.", 1027, ge=1, le=MAX_INT)]
+    metric: Annotated[str, about("Of what follows.", "accuracy")]
+    value: Annotated[Score, about("Of these rows.", 0.9)]
+    rest: Annotated[Score, about("Of the others.", 0.94)]
+    gap: Annotated[Score, about("The first less the second.", -0.04)]
+    low: Annotated[Score, about("Where the gap's 95 % interval begins.", -0.06)]
+    high: Annotated[Score, about("Where it ends.", -0.02)]
+
+
+class FitVerdict(Answer, kw_only=True, frozen=True):
+    """Whether the model has learned too little, or its training rows by heart.
+
+    Training and validation are samples of 1,000 rows at most, through the same runtime.
+    """
+
+    verdict: Annotated[
+        str, about("good, over-fit, under-fit, or unclear where validation disagrees.", "good")
+    ]
+    metric: Annotated[str, about("Of train, validation, test and baseline.", "accuracy")]
+    train: Annotated[Score, about("Of training rows.", 0.98)]
+    validation: Annotated[Score | None, about("Null where there are none.", 0.93)]
+    test: Annotated[Score, about("Of the evaluated rows.", 0.93)]
+    gap: Annotated[Score, about("By how much training rows do better.", 0.05)]
+    low: Annotated[Score, about("Where the gap's 95 % interval begins.", 0.03)]
+    high: Annotated[Score, about("Where it ends.", 0.07)]
+    baseline: Annotated[Score | None, about("Of TF-IDF on the evaluated rows.", 0.88)]
+
+
 class Lineage(Answer, kw_only=True, frozen=True):
     """Which evaluated rows the model has seen, in any of the datasets that its weights come from.
 
@@ -148,6 +215,15 @@ class Evaluation(Answer, kw_only=True, frozen=True):
             le=MAX_INT,
         ),
     ] = 0
+    findings: Annotated[
+        list[EvaluationFinding], about("What to act on; empty where nothing stands out.")
+    ] = []
+    slices: Annotated[
+        list[Slice], about("By length and script; those that have 30 rows and leave as many.")
+    ] = []
+    fit: Annotated[
+        FitVerdict | None, about("Null where the training rows were deleted, or are evaluated.")
+    ] = None
     calibration: Annotated[
         Calibration | None, about("Null where the task has no probability of a single answer.")
     ] = None

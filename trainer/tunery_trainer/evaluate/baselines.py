@@ -41,7 +41,7 @@ def compared(
     alive: Callable[[], None],
 ) -> Compared:
     """Return what the baselines of training rows make of held-out ones; there are rows of both."""
-    plain = task_named(task.name, Fit(mean=task.fit.mean, deviation=task.fit.deviation))
+    plain = plain_of(task)
     textless = plain.baseline(targets, len(labels))
     found = {textless.name: np.tile(textless.logits, (len(truth), 1))}
     read = _bounded(texts, task.outputs(len(labels)))
@@ -54,6 +54,11 @@ def compared(
     }
     known = {name: value for name, value in figures.items() if value is not None}
     return Compared(known, logits, len(read) if logits is not None else 0)
+
+
+def plain_of(task: Task) -> Task:
+    """Return a task with nothing of what was measured on its model's answers."""
+    return task_named(task.name, Fit(mean=task.fit.mean, deviation=task.fit.deviation))
 
 
 def _bounded(texts: Sequence[Text], outputs: int) -> NDArray[np.int64]:

@@ -55,10 +55,7 @@ def one_label(
     """
     count, rows = len(labels), len(targets)
     matrix = np.bincount(targets * count + chosen, minlength=count**2).reshape(count, count)
-    support = matrix.sum(axis=1)
-    tally = Tally(
-        hits=matrix.diagonal().astype(np.float64), support=support, predicted=matrix.sum(axis=0)
-    )
+    tally = Tally.of_confusion(matrix)
     ranking = ranking_of(np.eye(count, dtype=np.bool_)[targets], probabilities)
     confidences = probabilities[np.arange(rows), chosen]
     values = _counted(tally) | {
@@ -69,7 +66,7 @@ def one_label(
         **_top(probabilities, targets),
     }
     hits, predicted = redrawn_confusions(matrix)
-    draws = _counted(Tally(hits=hits, support=support, predicted=predicted))
+    draws = _counted(Tally(hits=hits, support=tally.support, predicted=predicted))
     draws["loss"] = np.concatenate([taken @ losses for taken in redrawn_rows(targets)]) / rows
     reasons = dict.fromkeys(values, _ONE_LABEL) | {"roc_auc": ONE_SIDED}
     return Figures(
@@ -92,11 +89,7 @@ def several_labels(
     """
     rows = len(truth)
     exact, wrong = (truth == given).all(axis=1), (truth != given).mean(axis=1)
-    tally = Tally(
-        hits=(truth & given).sum(axis=0).astype(np.float64),
-        support=truth.sum(axis=0),
-        predicted=given.sum(axis=0),
-    )
+    tally = Tally.of_sets(truth, given)
     ranking = ranking_of(truth, probabilities)
     values = {
         "subset_accuracy": exact.mean(),

@@ -148,6 +148,12 @@ class Profile:
         return self._cut
 
 
+def script_of(text: str) -> str:
+    """Return the script of most letters and emoji of a text; `none` where it has neither."""
+    counts = _letters_of(np.frombuffer(text.encode(), np.uint8))[:_NONE]
+    return SCRIPTS[int(counts.argmax())] if counts.any() else "none"
+
+
 class _Sample:
     """The texts whose row numbers have the smallest hashes: uniform, and the same for ever."""
 

@@ -17,6 +17,8 @@ from tunery.types import (
     Confusion,
     DryRun,
     ErrorInfo,
+    EvaluationFinding,
+    FitVerdict,
     Lineage,
     Metric,
     NonFinite,
@@ -24,6 +26,7 @@ from tunery.types import (
     Progress,
     Report,
     Resolved,
+    Slice,
 )
 
 
@@ -151,6 +154,9 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     primary_metric: str
     baselines: dict[str, float]
     tfidf_rows: int
+    findings: list[EvaluationFinding]
+    slices: list[Slice]
+    fit: FitVerdict | None
     calibration: Calibration | None
     lineage: Lineage
 

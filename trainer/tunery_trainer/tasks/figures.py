@@ -4,7 +4,7 @@ NumPy alone: scikit-learn costs a second to import, and tests compare with it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -31,6 +31,18 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
     hits: NDArray[np.float64]
     support: NDArray[np.int64] | NDArray[np.float64]
     predicted: NDArray[np.int64] | NDArray[np.float64]
+
+    @classmethod
+    def of_confusion(cls, matrix: NDArray[np.int64]) -> Self:
+        """Return the tally of a matrix (labels, labels), true by predicted."""
+        hits = matrix.diagonal().astype(np.float64)
+        return cls(hits=hits, support=matrix.sum(axis=1), predicted=matrix.sum(axis=0))
+
+    @classmethod
+    def of_sets(cls, truth: NDArray[np.bool_], given: NDArray[np.bool_]) -> Self:
+        """Return the tally of rows that have any number of labels (rows, labels)."""
+        hits = (truth & given).sum(axis=0).astype(np.float64)
+        return cls(hits=hits, support=truth.sum(axis=0), predicted=given.sum(axis=0))
 
     def means(self, betas: Sequence[float] = (1,)) -> dict[str, NDArray[np.float64]]:
         """Return every mean of precision, recall and F-beta, by its name; shapes: (...,).

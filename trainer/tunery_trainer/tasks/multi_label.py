@@ -216,11 +216,7 @@ class MultiLabel:
         """
         truth = targets > 0
         given = self._given(sigmoid(logits)) if len(targets) else truth
-        tally = Tally(
-            hits=(truth & given).sum(axis=0).astype(np.float64),
-            support=truth.sum(axis=0),
-            predicted=given.sum(axis=0),
-        )
+        tally = Tally.of_sets(truth, given)
         per_class = tally.per_class(labels)
         if not len(targets):
             names = ["subset_accuracy", "hamming_loss", "loss", *NAMES]

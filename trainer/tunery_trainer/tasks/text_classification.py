@@ -180,7 +180,7 @@ class TextClassification:
         likelihoods = self._probabilities(logits)[np.arange(len(targets)), targets]  # (rows,)
         loss = _losses(likelihoods).mean()
         accuracy = matrix.trace() / len(targets)
-        values = {"accuracy": accuracy, "loss": loss, **_tally(matrix).means()}
+        values = {"accuracy": accuracy, "loss": loss, **Tally.of_confusion(matrix).means()}
         return _figures(defined(values), matrix, labels)
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -226,16 +226,11 @@ def _losses(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny)))
 
 
-def _tally(matrix: NDArray[np.int64]) -> Tally:
-    hits = matrix.diagonal().astype(np.float64)
-    return Tally(hits=hits, support=matrix.sum(axis=1), predicted=matrix.sum(axis=0))
-
-
 def _figures(
     metrics: dict[str, Metric], matrix: NDArray[np.int64], labels: Sequence[str]
 ) -> Figures:
     return Figures(
         metrics=metrics,
-        per_class=_tally(matrix).per_class(labels),
+        per_class=Tally.of_confusion(matrix).per_class(labels),
         confusion=Confusion(labels=list(labels), matrix=matrix.tolist()),
     )

@@ -90,7 +90,7 @@ def errors(
 
 
 def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
-    """Print the figures, and the classes: all of a few, the weakest of many."""
+    """Print figures and classes, all of a few, the weakest of many; then what to act on."""
     translate = terminal.translate
     figures = [
         (name, _with_interval(evaluation.metrics[name]))
@@ -104,8 +104,17 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
     seen = f"{lineage.overlap:,}" if lineage is not None and lineage.overlap else None
     beside = [("baselines", baselines), ("rows seen in training", seen)]
     terminal.show(facts([("rows", rows), *figures, *beside], translate))
-    if not evaluation.per_class:
-        return
+    if evaluation.per_class:
+        _show_classes(terminal, evaluation)
+    if evaluation.findings:
+        found = [
+            (each.type, Text.assemble(each.message, "\n", (each.advice, "dim")))
+            for each in evaluation.findings
+        ]
+        terminal.show(facts(found, translate))
+
+
+def _show_classes(terminal: Terminal, evaluation: Evaluation) -> None:
     ordered = sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0)
     shown = ordered if len(ordered) <= 2 * _WEAKEST else ordered[:_WEAKEST]
     head = "label" if len(shown) == len(ordered) else "weakest labels"
@@ -114,7 +123,8 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
          f"{each.support:,}")
         for each in shown
     ]  # fmt: skip
-    terminal.show(table([head, ">precision", ">recall", ">f1", ">rows"], cells, translate))
+    heads = [head, ">precision", ">recall", ">f1", ">rows"]
+    terminal.show(table(heads, cells, terminal.translate))
 
 
 def _with_interval(metric: Metric) -> str:

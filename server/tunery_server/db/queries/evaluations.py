@@ -97,9 +97,10 @@ async def forget_rows(connection: AsyncConnection, dataset: str) -> list[str]:
     )
     found = (await connection.execute(statement)).all()
     for row in found:
+        told = [replace(finding, examples=[]) for finding in row.evaluation.findings]
         await connection.execute(
             update(evaluations)
             .where(evaluations.c.id == row.id)
-            .values(artifact=None, evaluation=replace(row.evaluation, bytes=0))
+            .values(artifact=None, evaluation=replace(row.evaluation, bytes=0, findings=told))
         )
     return [row.artifact for row in found]
