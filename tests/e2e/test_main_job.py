@@ -84,7 +84,7 @@ def test_an_evaluation_says_what_its_figures_are_worth(
     assert evaluation["lineage"]["compared"] == splits["train"] + splits["validation"]
     assert evaluation["lineage"]["overlap"] == 0
     assert evaluation["calibration"]["temperature"] != 1.0
-    assert evaluation["fit"]["validation"] is not None
+    assert evaluation["fit"]["metric"] == "accuracy"
     assert "dataset-conflicts" in [finding["type"] for finding in evaluation["findings"]]
     assert evaluation["bytes"] > 0
 

@@ -140,7 +140,9 @@ class FitVerdict(Answer, kw_only=True, frozen=True):
     ]
     metric: Annotated[str, about("Of train, validation, test and baseline.", "accuracy")]
     train: Annotated[Score, about("Of training rows.", 0.98)]
-    validation: Annotated[Score | None, about("Null where there are none.", 0.93)]
+    validation: Annotated[
+        Score | None, about("Null where there are none, or weights were fitted to them.", 0.93)
+    ]
     test: Annotated[Score, about("Of the evaluated rows.", 0.93)]
     gap: Annotated[Score, about("By how much training rows do better.", 0.05)]
     low: Annotated[Score, about("Where the gap's 95 % interval begins.", 0.03)]

@@ -208,7 +208,7 @@ class SpecWriter:
             device="cpu",
             threads=threads,
             train=own[0] if own else None,
-            validation=own[1] if own else None,
+            validation=own[1] if own and not _learned_validation(trained) else None,
             untrained=await _untrained(connection, model.job),
             report=str(folder / "report.json"),
             lineage=lineage,
@@ -257,6 +257,14 @@ async def model_row(connection: AsyncConnection, project: str, spec: Any) -> Row
     if spec.version is not None:
         return await models.row_of(connection, project, spec.version)
     return await checkpoints.row_of(connection, project, spec.checkpoint or "")
+
+
+def _learned_validation(trained: Job | None) -> bool:
+    """Return whether a fine-tune's weights were fitted to its validation rows, too."""
+    if trained is None:
+        return False
+    names = ("train_on_validation", "refit")
+    return any(name in trained.resolved and trained.resolved[name].value for name in names)
 
 
 async def _untrained(connection: AsyncConnection, job_id: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.server.conftest import Api
 
+from tunery.types import Resolved
 from tunery_server.base_models import BaseModels
 from tunery_server.db.columns import now
 from tunery_server.db.queries import jobs, models
@@ -13,8 +14,11 @@ from tunery_server.supervisor.specs import SpecWriter
 from tunery_trainer.protocol.specs import EvaluateRun
 
 
-def add_version(api: Api, model: str, dataset: str, base_model: str = "tiny") -> str:
+def add_version(
+    api: Api, model: str, dataset: str, base_model: str = "tiny", *, refit: bool = False
+) -> str:
     """Store a version and the fine-tune that has made it of a dataset."""
+    resolved = {"refit": Resolved(value=refit, source="default")}
     job = api.add_job(spec={"dataset": dataset, "base_model": base_model})
 
     async def body() -> str:
@@ -24,7 +28,9 @@ def add_version(api: Api, model: str, dataset: str, base_model: str = "tiny") ->
             values = {"step": 0, "accuracy": 0.25, "majority_accuracy": 0.5}
             later = {"step": 1, "loss": 1.0}
             events: Any = [("metric", later), ("metric", values)]
-            await jobs.record(connection, job, attempt=row.attempt, events=events)
+            await jobs.record(
+                connection, job, attempt=row.attempt, events=events, resolved=resolved
+            )
             version = await models.register(
                 connection,
                 project="default",
@@ -100,3 +106,16 @@ def test_a_dataset_that_was_deleted_is_lost(
     spec = spec_of(api, version, second, tmp_path)
 
     assert (list(spec.lineage), spec.lost) == ([second], [first])
+
+
+def test_validation_rows_that_weights_were_fitted_to_are_no_validation(
+    api: Api, tmp_path: Path
+) -> None:
+    dataset = api.add_dataset(artifact="datasets/only")
+    version = add_version(api, "refitted", dataset, refit=True)
+
+    spec = spec_of(api, version, dataset, tmp_path)
+
+    assert spec.train is not None
+    assert spec.validation is None
+    assert len(spec.lineage[dataset]) == 2

@@ -86,6 +86,15 @@ def test_a_label_of_few_rows_is_not_judged() -> None:
     assert not [each for each in found_in(targets, chosen, 3) if each.type == "weak-class"]
 
 
+def test_one_miss_among_few_rows_is_no_weakness() -> None:
+    """Nine of ten, where all 20 others are right: one of three such misses falls there by luck."""
+    targets = np.repeat([0, 1, 2], 10)
+    chosen = targets.copy()
+    chosen[0] = 1
+
+    assert found_in(targets, chosen, 3) == []
+
+
 def test_a_label_that_is_given_too_often_is_over_predicted() -> None:
     """Recall 1, precision 40 of 70: three rows of each of ten labels are given label 0."""
     targets, chosen = answered(np.random.default_rng(1), 11, 40, 0.0)

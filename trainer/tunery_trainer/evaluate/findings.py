@@ -55,12 +55,12 @@ class Answered:
 
 def weak_classes(tally: Tally, labels: Sequence[str]) -> Iterator[EvaluationFinding]:
     """Yield the labels whose rows are found less often than those of all others."""
-    all_hits, rows = tally.hits.sum(), tally.support.sum()
+    all_hits, rows = int(tally.hits.sum()), int(tally.support.sum())
     judged = np.flatnonzero((tally.support >= MIN_SUPPORT) & (tally.support < rows))
     rests = [float((all_hits - tally.hits[i]) / (rows - tally.support[i])) for i in judged.tolist()]
     chances = [
-        chance_of_fewer(int(tally.hits[i]), int(tally.support[i]), rest)
-        for i, rest in zip(judged.tolist(), rests, strict=True)
+        chance_of_fewer(int(tally.hits[i]), int(tally.support[i]), all_hits, rows)
+        for i in judged.tolist()
     ]
     found = []
     for i, rest, stands in zip(judged.tolist(), rests, significant(chances), strict=True):

@@ -92,9 +92,9 @@ def chance_of_more(found: int, trials: int, share: float) -> float:
     return float(stats.binom.sf(found - 1, trials, share))
 
 
-def chance_of_fewer(found: int, trials: int, share: float) -> float:
-    """Return how probable so many of the trials or fewer are, each with a chance of `share`."""
-    return float(stats.binom.cdf(found, trials, share))
+def chance_of_fewer(hits: int, rows: int, all_hits: int, all_rows: int) -> float:
+    """Return how probable so few hits are among some of all rows: Fisher's exact test."""
+    return float(stats.hypergeom.cdf(hits, all_rows, all_hits, rows))
 
 
 def significant(chances: Sequence[float]) -> list[bool]:

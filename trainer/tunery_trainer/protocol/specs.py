@@ -91,8 +91,9 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     """Puts the rows of one split through the runtime that serves.
 
     `train` and `validation` are of the dataset that the model was trained on, null where it was
-    deleted. `lineage` are the files of all rows that its weights have seen, by dataset: its own,
-    that of the version which it was made from, and so on; `lost` are those that were deleted.
+    deleted; `validation` is null, too, where weights were fitted to it. `lineage` are the files of
+    all rows that its weights have seen, by dataset: its own, that of the version which it was made
+    from, and so on; `lost` are those that were deleted.
     """
 
     job: str
