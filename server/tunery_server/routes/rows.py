@@ -12,7 +12,7 @@ from sqlalchemy import Row as DatabaseRow
 from tunery.types import DatasetDiff, Preview, RowPage, Split, TextPair
 from tunery_server.answers import answer
 from tunery_server.pagination import After, Limit, offset_of
-from tunery_server.problems import Refusal, quote
+from tunery_server.problems import Refusal
 from tunery_server.requests import Request
 from tunery_server.routes.bases import find_base
 from tunery_server.routes.datasets import row_or_404

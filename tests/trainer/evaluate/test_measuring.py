@@ -114,6 +114,21 @@ def test_figures_of_each_class_are_those_of_scikit_learn() -> None:
     assert (per_class[5].precision, per_class[5].f2) == (None, None)
 
 
+def test_no_rounding_takes_a_share_above_1() -> None:
+    """All is right; sums of shares come out at 1.0000000000000002 for some of these counts."""
+    for rows in range(1, 80):
+        truth = np.ones((rows + 1, 2), np.float32)
+        truth[-1] = 0
+        logits = np.where(truth > 0, np.linspace(1, 2, rows + 1)[:, None], -1).astype(np.float32)
+
+        found = figures_of(MultiLabel(Fit()), logits, truth, ["a", "b"])
+
+        for each in found.per_class:
+            shares = (each.precision, each.f05, each.f1, each.f2, each.roc_auc, each.pr_auc)
+            assert max(shares) <= 1.0
+            assert min(shares) == pytest.approx(1.0)
+
+
 def test_what_a_constant_answer_leaves_undefined_is_null_with_a_reason() -> None:
     found = figures_of(TextClassification(), *constant()).metrics
 

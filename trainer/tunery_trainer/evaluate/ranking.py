@@ -34,7 +34,8 @@ def ranking_of(truth: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> 
     some = np.flatnonzero(had)
     if len(some):
         pr_auc[some] = average_precision_score(truth[:, some], probabilities[:, some], average=None)
-    return Ranking(roc_auc, pr_auc)
+    # Sums of shares may come out above 1 by a rounding, which the contract would not take.
+    return Ranking(np.clip(roc_auc, 0.0, 1.0), np.clip(pr_auc, 0.0, 1.0))
 
 
 def mean_of(values: NDArray[np.float64]) -> float:

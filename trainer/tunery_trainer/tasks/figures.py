@@ -68,7 +68,9 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
     def per_class(self, labels: Sequence[str]) -> list[ClassMetrics]:
         """Return the figures of each label; null where one is not defined. Shapes: (labels,)."""
         wholes = (self.predicted, self.support, *(self._weighed(beta) for beta in (0.5, 1, 2)))
-        figures = zip(*(_ratio(self.hits, whole).tolist() for whole in wholes), strict=True)
+        # A whole that was weighed may be short of its parts by a rounding.
+        shares = (np.minimum(1.0, _ratio(self.hits, whole)) for whole in wholes)
+        figures = zip(*(share.tolist() for share in shares), strict=True)
         defined = zip(*((whole > 0).tolist() for whole in wholes), strict=True)
         rows = zip(labels, figures, defined, self.support.tolist(), strict=True)
         return [
