@@ -37,6 +37,7 @@ from tunery.types import (
     DatasetDiff,
     Deployment,
     DeploymentSpec,
+    Device,
     ErrorSort,
     Estimate,
     EvaluatedRow,
@@ -64,6 +65,7 @@ from tunery.types import (
     RuntimeName,
     Split,
     SplitSpec,
+    Strategy,
     Task,
     Transform,
     TransformOp,
@@ -693,10 +695,15 @@ class AsyncDeployments:
         checkpoint: str | None = None,
         replicas: int | None = None,
         runtime: RuntimeName | None = None,
+        strategy: Strategy = "swap",
+        pinned: bool = False,
         wait: bool = True,
         timeout: float | None = None,
     ) -> Deployment:
         """Let a name serve a version, or a checkpoint; what serves until then drops no request.
+
+        `strategy="recreate"` unloads the old version first, where memory does not hold both. What
+        is `pinned` is never unloaded to make room for others.
 
         Raises:
             DeploymentFailed: it does not serve it; what served before serves on.
@@ -707,6 +714,8 @@ class AsyncDeployments:
             checkpoint=checkpoint,
             replicas=replicas or "auto",
             runtime=runtime or "auto",
+            strategy=strategy,
+            pinned=pinned,
         )
         deployment = await self._caller.send(calls.put_deployment(name, spec))
         return await self.wait(deployment, timeout=timeout) if wait else deployment
@@ -752,6 +761,10 @@ class AsyncDeployments:
     async def delete(self, name: str) -> Deployment:
         """Stop serving under a name; its history stays."""
         return await self._caller.send(calls.delete_deployment(name))
+
+    async def devices(self) -> Sequence[Device]:
+        """Return the devices that serve, and which deployments hold how much of their memory."""
+        return (await self._caller.send(calls.list_devices())).data
 
 
 class AsyncKeys:

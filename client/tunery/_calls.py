@@ -19,6 +19,7 @@ from tunery.types import (
     DatasetSpec,
     Deployment,
     DeploymentSpec,
+    DeviceList,
     ErrorPage,
     ErrorSort,
     Estimate,
@@ -354,6 +355,11 @@ def delete_deployment(name: str) -> Call[Deployment]:
 def rollback_deployment(name: str) -> Call[Deployment]:
     """POST /deployments/{name}/rollback."""
     return _post(f"/deployments/{_part(name)}/rollback", Deployment)
+
+
+def list_devices() -> Call[DeviceList]:
+    """GET /devices."""
+    return _get("/devices", DeviceList)
 
 
 def predict(request: PredictRequest) -> Call[PredictResponse]:

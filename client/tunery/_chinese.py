@@ -184,6 +184,11 @@ CHINESE: dict[str, str] = {
     "List what serves. With NAME, show that one and its history.": (
         "列出正在服务的部署。给出 NAME 则显示它及其历史。"
     ),
+    "recreate: unload the old one first, where memory does not hold both.": (
+        "recreate：内存放不下两个版本时，先卸载旧版本。"
+    ),
+    "Never unload it to make room for others.": "绝不为其他部署腾出内存而卸载它。",
+    "List what serves where, and how much memory it holds.": "列出各设备上的部署及其占用的内存。",
     "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.": (
         "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
     ),
@@ -238,6 +243,7 @@ CHINESE: dict[str, str] = {
     "validating": "验证中",
     "ready": "就绪",
     "loading": "加载中",
+    "idle": "已卸载，按需加载",
     "degraded": "降级",
     "stopped": "已停止",
     "rejected": "被拒绝",
@@ -301,6 +307,9 @@ CHINESE: dict[str, str] = {
     "wanted": "期望版本",
     "runtime": "运行时",
     "replicas": "副本",
+    "device": "设备",
+    "pinned": "已固定",
+    "of {size}": "共 {size}",
     "changed": "更新",
     "load": "加载",
     "version": "版本",

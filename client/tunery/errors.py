@@ -803,5 +803,9 @@ class LoadFailed(DeploymentFailed):
     """The model could not be loaded."""
 
 
+class InsufficientCapacity(DeploymentFailed):
+    """There is no memory for this model beside the others."""
+
+
 class CanaryFailed(DeploymentFailed):
     """The loaded model does not answer as it should."""

@@ -9,16 +9,16 @@ import asyncio
 import contextlib
 import itertools
 import random
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from tunery.types import PROBLEMS, Prediction, PredictRequest
 from tunery_server.db.engine import Database
-from tunery_server.db.queries import deployments
 from tunery_server.db.queries.deployments import Route
 from tunery_server.news import News
-from tunery_server.problems import Refusal, quote
+from tunery_server.problems import Refusal
+from tunery_server.waking import NEWS_PREFIX, Waking
 from tunery_server.wires import Connection
 from tunery_trainer.protocol.wire import (
     Answered,
@@ -32,9 +32,8 @@ from tunery_trainer.protocol.wire import (
 
 READER = "reader.sock"
 READER_SECONDS = 30.0
-NEWS_PREFIX = "deployment:"
+_MAX_WAITING = 256  # of one worker: each holds its texts
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
-_MODEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]{0,8})?|ckpt_[0-9A-Z]{26}")
 
 
 class ClientGone(Exception):
@@ -45,8 +44,9 @@ class Engines:
     """Every engine that this worker talks to."""
 
     def __init__(self, database: Database, news: News, run_dir: Path) -> None:
-        self._database = database
         self._news = news
+        self._waking = Waking(database, news)
+        self._waiting = 0  # requests that know no engine yet
         self._reader = str(run_dir / READER)
         self._routes: dict[tuple[str, str], list[Route]] = {}
         self._deployments: dict[tuple[str, str], str] = {}  # whose routes these were last
@@ -75,7 +75,7 @@ class Engines:
         give_up_at = clock() + timeout_seconds
         lost = False
         while (left := give_up_at - clock()) > 0:
-            route = self._choose(await self._routes_to(project, request.model))
+            route = self._choose(await self._routes_to(project, request.model, give_up_at, gone))
             message = Predict(
                 id=next(self._ids),
                 inputs=request.inputs,
@@ -94,7 +94,7 @@ class Engines:
             if isinstance(reply, Answered):
                 return reply.version, reply.predictions
             if isinstance(reply, Moved):
-                await self._moved(project, request.model, route, give_up_at)
+                await self._moved(project, request.model, route, give_up_at, gone)
                 continue
             raise _refusal(reply)
         raise Refusal("deadline-exceeded", f"after {timeout_seconds * 1000:.0f} ms")
@@ -122,30 +122,32 @@ class Engines:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._waking.close()
         for connection in list(self._connections.values()):
             await connection.close()
         self._connections.clear()
 
-    async def _routes_to(self, project: str, model: str) -> list[Route]:
+    async def _routes_to(
+        self, project: str, model: str, give_up_at: float, gone: asyncio.Future[None]
+    ) -> list[Route]:
         known = self._routes.get((project, model))
         if known is not None:
             return known
-        unknown = Refusal("model-not-found", f"{quote(model)} is not deployed")
-        if _MODEL.fullmatch(model) is None:
-            raise unknown
-        async with self._database.read() as connection:
-            found = await deployments.routes_to(connection, project, model)
-            deployment = None if found else await deployments.get(connection, project, model)
-        if found:
-            self._routes[project, model] = found
+        if self._waiting >= _MAX_WAITING and self._waking.is_unserved(project, model):
+            raise Refusal("model-loading", f"{self._waiting} requests wait for models already")
+        search = self._waking.routes(project, model)
+        self._waiting += 1
+        try:
+            await _first_of(search, gone, give_up_at)
+        finally:
+            self._waiting -= 1
+        if search.done():
+            found = self._routes[project, model] = search.result()
             self._deployments[project, model] = found[0].name
             return found
-        if deployment is None or deployment.status == "stopped":
-            raise unknown
-        if deployment.status == "failed":
-            code = deployment.error.code if deployment.error else "load-failed"
-            raise Refusal("model-unavailable", f"{model} could not be loaded: {code}")
-        raise Refusal("model-loading", f"{model} is {deployment.status}")
+        if gone.done():
+            raise ClientGone
+        raise Refusal("model-loading", f"{model} is still being loaded")
 
     def _choose(self, routes: list[Route]) -> Route:
         if len(routes) == 1:
@@ -163,14 +165,9 @@ class Engines:
         give_up_at: float,
         gone: asyncio.Future[None],
     ) -> AnyReply:
-        loop = asyncio.get_running_loop()
         connection = self._connections.get(socket) or await self._open(socket, give_up_at)
         answer = connection.send(message)
-        await asyncio.wait(
-            (answer, gone),
-            timeout=max(0.0, give_up_at - loop.time()),
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await _first_of(answer, gone, give_up_at)
         if answer.done():
             return answer.result()
         connection.forget(Cancel(id=message.id))
@@ -199,10 +196,17 @@ class Engines:
         for key in stale:
             del self._routes[key]
 
-    async def _moved(self, project: str, model: str, route: Route, give_up_at: float) -> None:
+    async def _moved(
+        self,
+        project: str,
+        model: str,
+        route: Route,
+        give_up_at: float,
+        gone: asyncio.Future[None],
+    ) -> None:
         self._forget(project, model)
         with self._news.watching(f"{NEWS_PREFIX}{project}/{route.name}") as watch:
-            if route in await self._routes_to(project, model):
+            if route in await self._routes_to(project, model, give_up_at, gone):
                 self._forget(project, model)
                 left = give_up_at - asyncio.get_running_loop().time()
                 await watch.changed(max(0.0, min(left, _SETTLE_SECONDS)))
@@ -226,6 +230,14 @@ def _refusal(reply: AnyReply) -> Refusal:
 
 def _answers(code: str) -> bool:
     return code in PROBLEMS and PROBLEMS[code].status is not None
+
+
+async def _first_of(
+    answer: asyncio.Future[Any], gone: asyncio.Future[None], give_up_at: float
+) -> None:
+    """Wait until the answer is there, the client is gone or the time is up."""
+    left = give_up_at - asyncio.get_running_loop().time()
+    await asyncio.wait((answer, gone), timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _in_time(opening: Awaitable[Connection], seconds: float) -> Connection:

@@ -14,6 +14,7 @@ from pathlib import Path
 REPAIR_SECONDS = 2.0
 SUPERVISOR = "supervisor.sock"
 WORKERS = "api-*.sock"
+WANTED = "wanted:"  # to the supervisor: a request waits for the deployment project/name
 _MAX_DATAGRAM_BYTES = 512
 
 
@@ -105,6 +106,11 @@ class News:
         """Tell the supervisor that there is work; it looks by itself if it can't be told."""
         with contextlib.suppress(OSError):
             self._socket.sendto(b"wake", str(self._run_dir / SUPERVISOR))
+
+    def want(self, owner: str) -> None:
+        """Tell the supervisor that a request waits for a deployment that is idle."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(f"{WANTED}{owner}".encode(), str(self._run_dir / SUPERVISOR))
 
     def _receive(self) -> None:
         with contextlib.suppress(BlockingIOError, InterruptedError):

@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     max_predict_bytes: int = 2 << 20
     max_queue_tokens: int = 65_536  # of one engine
     max_batch_tokens: int = 4_096  # of one forward pass
+    engine_memory: float = 0.8  # of their device, for all engines: a share, above 1 bytes; 0: all
+    idle_unload_seconds: float = 0.0  # after which what nobody asks is unloaded; 0: never
     ingest_memory_bytes: int = 4 << 30
     predict_timeout_ms: int = 10_000
     key_requests_per_second: float = 1_000.0  # of one key, in each API worker; 0: no limit
@@ -97,6 +99,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     def device_slots(self) -> list[str]:
         """Slots of the train lane."""
         return [] if self.devices == ["none"] else self.devices or ["cpu"]
+
+    @property
+    def engine_device(self) -> str:
+        """The device that serves."""
+        slots = self.device_slots
+        return "cuda:0" if slots and slots[0].startswith("cuda") else "cpu"
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -220,6 +220,7 @@ DEPLOYMENT: JSON = {
         "runtime": "torch",
         "precision": "fp32",
         "replicas": 1,
+        "memory_bytes": 220_000_000,
         "generation": 4,
     },
     "parity": None,
@@ -227,6 +228,20 @@ DEPLOYMENT: JSON = {
     "error": None,
     "history": [{"at": AT, "generation": 4, "version": "intent/3", "outcome": "ready"}],
     "updated_at": AT,
+}
+DEVICE: JSON = {
+    "device": "cpu",
+    "budget_bytes": 16_000_000_000,
+    "used_bytes": 300_000_000,
+    "occupants": [
+        {
+            "name": "intent",
+            "version": "intent/3",
+            "replicas": 1,
+            "memory_bytes": 220_000_000,
+            "pinned": True,
+        }
+    ],
 }
 API_KEY: JSON = {
     "id": "8a4TQz0c",

@@ -17,6 +17,7 @@ from tests.client.answers import (
     CSV,
     DATASET,
     DEPLOYMENT,
+    DEVICE,
     DIFF,
     ESTIMATE,
     EVALUATED_ROW,
@@ -97,6 +98,7 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "PUT /deployments/{name}": (202, DEPLOYMENT),
     "DELETE /deployments/{name}": (202, DEPLOYMENT),
     "POST /deployments/{name}/rollback": (202, DEPLOYMENT),
+    "GET /devices": (200, {"data": [DEVICE]}),
     "GET /keys": (200, page(API_KEY)),
     "POST /keys": (201, NEW_KEY),
     "DELETE /keys/{key_id}": (204, None),
@@ -158,6 +160,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "deployments.list": lambda client: client.deployments.list(),
     "deployments.get": lambda client: client.deployments.get("intent"),
     "deployments.delete": lambda client: client.deployments.delete("intent"),
+    "deployments.devices": lambda client: client.deployments.devices(),
     "predict": lambda client: client.predict("intent", ["hi", "there"]),
     "predict.responses": lambda client: client.predict.responses("intent", ["hi"]),
     "keys.list": lambda client: client.keys.list(),
@@ -520,6 +523,7 @@ def test_a_deploy_sends_nothing_that_was_not_asked_for() -> None:
         "runtime": "auto",
         "precision": "fp32",
         "strategy": "swap",
+        "pinned": False,
     }
 
 

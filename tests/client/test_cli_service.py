@@ -16,6 +16,7 @@ from tests.client.answers import (
     CSV,
     DATASET,
     DEPLOYMENT,
+    DEVICE,
     ESTIMATE,
     EVALUATED_ROW,
     EVALUATION,
@@ -284,6 +285,29 @@ def test_undeploy_waits_until_nothing_is_served(capsysbinary: pytest.CaptureFixt
 
     assert status == 0
     assert msgspec.json.decode(capsysbinary.readouterr().out)["status"] == "stopped"
+
+
+def test_deploy_says_how_and_whether_it_may_leave() -> None:
+    sent: list[JSON] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(msgspec.json.decode(request.content))
+        return httpx.Response(202, json=DEPLOYMENT)
+
+    given = ["deploy", "intent", "intent/3", "--strategy", "recreate", "--pinned", "--no-wait"]
+    with listening(handler) as url:
+        main([*given, "--url", url])
+
+    assert [(each["strategy"], each["pinned"]) for each in sent] == [("recreate", True)]
+
+
+def test_devices_list_who_holds_what(capsys: pytest.CaptureFixture[str]) -> None:
+    with listening(Script(httpx.Response(200, json={"data": [DEVICE]}))) as url:
+        main(["devices", "--url", url])
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["cpu", "300", "MB", "of", "16", "GB"] in lines
+    assert ["intent", "intent/3", "220", "MB", "pinned"] in lines
 
 
 def test_an_empty_log_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ Language = Literal["en", "zh"]
 
 COMMANDS = (
     *("serve", "datasets check", "datasets report", "jobs show", "jobs watch", "jobs logs"),
-    *("jobs cancel", "jobs pause", "jobs resume", "deploy", "rollback", "doctor"),
+    *("jobs cancel", "jobs pause", "jobs resume", "deploy", "rollback", "doctor", "devices"),
     *("keys list", "keys create", "keys delete", "models", "problems"),
 )
 HANZI = re.compile(r"[\u4e00-\u9fff]")

@@ -200,7 +200,12 @@ class Api:
                 spec = None if status == "stopped" else DeploymentSpec(version=version)
                 generation = await deployments.put(connection, "default", name, spec)
                 await deployments.write_actual(
-                    connection, "default", name, status=status, actual_generation=generation
+                    connection,
+                    "default",
+                    name,
+                    status=status,
+                    actual_spec=spec,
+                    actual_generation=generation,
                 )
                 await deployments.replace_routes(
                     connection, "default", name, version=version, labels=["a"], sockets=sockets

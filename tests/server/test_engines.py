@@ -1,7 +1,9 @@
 """The API's side of the wire, against an engine on a real socket."""
 
 import asyncio
-from collections.abc import Coroutine
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,30 @@ from tests.server.conftest import Api
 from tests.server.fake_engine import FakeEngine, answered
 
 from tunery_server.db.queries import deployments
+from tunery_server.news import SUPERVISOR
 from tunery_trainer.protocol.wire import AnyReply, Moved, Predict, Refused
 
 BODY = {"model": "intent", "inputs": ["I lost my card", "where is it?"]}
+
+
+@contextmanager
+def supervisor_socket(api: Api) -> Iterator[socket.socket]:
+    path = api.services.settings.run_dir / SUPERVISOR
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listening:
+        listening.bind(str(path))
+        yield listening
+
+
+async def received(listening: socket.socket) -> str:
+    async with asyncio.timeout(10):
+        return (await asyncio.get_running_loop().sock_recv(listening, 256)).decode()
+
+
+async def route(api: Api, engine: str, version: str = "intent/1") -> None:
+    async with api.services.database.write() as connection:
+        await deployments.replace_routes(
+            connection, "default", "intent", version=version, labels=["a"], sockets=[engine]
+        )
 
 
 def predict(api: Api, body: object = BODY, **headers: str) -> Coroutine[Any, Any, httpx.Response]:
@@ -64,15 +87,7 @@ def test_moved_request_is_sent_again_to_the_new_engine(api: Api, tmp_path: Path)
         ):
             await predict(api)
             old.script = lambda message: Moved(id=message.id)
-            async with api.services.database.write() as connection:
-                await deployments.replace_routes(
-                    connection,
-                    "default",
-                    "intent",
-                    version="intent/2",
-                    labels=["a"],
-                    sockets=[new.socket],
-                )
+            await route(api, new.socket, "intent/2")
             return await predict(api)
 
     answer = api.run(body())
@@ -144,7 +159,8 @@ def test_client_that_hangs_up_cancels_in_the_engine(api: Api, tmp_path: Path) ->
     api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
 
     async def body() -> None:
-        async with FakeEngine(tmp_path / "a", lambda _: None) as engine:
+        asked = asyncio.Event()
+        async with FakeEngine(tmp_path / "a", lambda _: asked.set()) as engine:
             content = b'{"model":"intent","inputs":["x"]}'
             messages = [
                 {"type": "http.request", "body": content, "more_body": False},
@@ -152,6 +168,8 @@ def test_client_that_hangs_up_cancels_in_the_engine(api: Api, tmp_path: Path) ->
             ]
 
             async def receive() -> Any:
+                if len(messages) == 1:
+                    await asked.wait()
                 return messages.pop(0)
 
             async def send(_: Any) -> None:
@@ -195,9 +213,47 @@ def test_deployment_without_an_engine_says_why(
 ) -> None:
     api.add_deployment("intent", status)
 
-    answer = api.run(predict(api))
+    answer = api.run(predict(api, **{"X-Request-Timeout-Ms": "50"}))
 
     assert (answer.status_code, answer.json()["code"]) == (answer_status, code)
+    assert ("retry-after" in answer.headers) == (answer_status == 503)
+
+
+def test_requests_for_an_idle_deployment_have_it_woken_and_wait(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "idle")
+
+    async def body() -> tuple[list[str], list[httpx.Response]]:
+        async with FakeEngine(tmp_path / "a") as engine:
+            by_version = {**BODY, "model": "intent/1"}
+            asked = [asyncio.create_task(predict(api, each)) for each in (BODY, BODY, by_version)]
+            with supervisor_socket(api) as socket:
+                wanted = [await received(socket), await received(socket)]
+            await route(api, engine.socket)
+            api.services.news.tell("deployment:default/intent")
+            return wanted, await asyncio.gather(*asked)
+
+    wanted, answers = api.run(body())
+
+    # Two, since a name and a version are two searches; not one a request.
+    assert wanted == ["wanted:default/intent"] * 2
+    assert [answer.status_code for answer in answers] == [200] * 3
+
+
+def test_a_deployment_that_can_not_be_woken_says_why(api: Api) -> None:
+    api.add_deployment("intent", "idle")
+
+    async def body() -> httpx.Response:
+        asked = asyncio.create_task(predict(api))
+        with supervisor_socket(api) as socket:
+            await received(socket)
+        async with api.services.database.write() as connection:
+            await deployments.write_actual(connection, "default", "intent", status="failed")
+        api.services.news.tell("deployment:default/intent")
+        return await asked
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "model-unavailable")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ STYLES = {
     "rejected": "red",
     "degraded": "yellow",
     "paused": "yellow",
+    "idle": "yellow",
 }
 
 

@@ -28,8 +28,12 @@ from tunery.types.deployments import (
     DeploymentStatus,
     DeployStep,
     Desired,
+    Device,
+    DeviceList,
+    Occupant,
     Parity,
     RuntimeName,
+    Strategy,
 )
 from tunery.types.dry_runs import DryRun
 from tunery.types.encodings import (
@@ -199,6 +203,8 @@ __all__ = [
     "DeploymentSpec",
     "DeploymentStatus",
     "Desired",
+    "Device",
+    "DeviceList",
     "Dialect",
     "DryRun",
     "DuplicateReport",
@@ -248,6 +254,7 @@ __all__ = [
     "ModelVersion",
     "NewKey",
     "NonFinite",
+    "Occupant",
     "Optimizer",
     "Pace",
     "Page",
@@ -290,6 +297,7 @@ __all__ = [
     "SplitSpec",
     "StepSchedule",
     "StoppingMetric",
+    "Strategy",
     "Task",
     "TextInput",
     "TextPair",

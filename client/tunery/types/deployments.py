@@ -9,7 +9,8 @@ from tunery.types.problems import ErrorInfo
 
 RuntimeName = Literal["openvino", "torch"]
 ServingPrecision = Literal["fp32", "bf16"]
-DeploymentStatus = Literal["loading", "ready", "failed", "degraded", "stopped"]
+Strategy = Literal["swap", "recreate"]
+DeploymentStatus = Literal["loading", "ready", "idle", "failed", "degraded", "stopped"]
 
 
 class DeployStep(Request, kw_only=True, frozen=True):
@@ -37,9 +38,15 @@ class DeploymentSpec(Request, kw_only=True, frozen=True):
         ServingPrecision,
         about("`bf16` is faster where the device has it, and moves probabilities.", "fp32"),
     ] = "fp32"
-    strategy: Annotated[Literal["swap"], about("Loads beside the old one, then flips.", "swap")] = (
-        "swap"
-    )
+    strategy: Annotated[
+        Strategy,
+        about(
+            "`swap` loads beside the old one, then flips. `recreate` unloads the old one first, "
+            "where there is no room for both: predictions wait meanwhile.",
+            "swap",
+        ),
+    ] = "swap"
+    pinned: Annotated[bool, about("Never unloaded to make room for others.", False)] = False
 
 
 class Desired(Answer, kw_only=True, frozen=True):
@@ -49,16 +56,27 @@ class Desired(Answer, kw_only=True, frozen=True):
     checkpoint: Annotated[
         str | None, about("Checkpoint id.", None, "ckpt_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")
     ] = None
+    pinned: Annotated[bool, about("Never unloaded to make room for others.", False)] = False
     generation: Annotated[int, about("Rises with every PUT.", 4, ge=0, le=MAX_INT)] = 0
 
 
 class Actual(Answer, kw_only=True, frozen=True):
-    """What answers predictions now."""
+    """What answers predictions now; without replicas while the deployment is idle."""
 
     version: Annotated[str, about("Version, or checkpoint id.", "intent/3")]
     runtime: Annotated[RuntimeName, about("What computes.", "openvino")]
     precision: Annotated[str, about("Of the weights.", "fp32")]
     replicas: Annotated[int, about("Engine processes.", 1, ge=0, le=MAX_INT)]
+    memory_bytes: Annotated[
+        int,
+        about(
+            "What they hold of their device, measured after the load and when it has changed by "
+            "a tenth. What processes share is counted once.",
+            220_000_000,
+            ge=0,
+            le=MAX_INT,
+        ),
+    ] = 0
     generation: Annotated[int, about("Of the PUT that asked for it.", 4, ge=0, le=MAX_INT)]
 
 
@@ -85,7 +103,10 @@ class Deployment(Answer, kw_only=True, frozen=True):
     name: Annotated[str, about("Use it as `model` of a prediction.", "intent")]
     status: Annotated[
         DeploymentStatus,
-        about("`degraded`: the old one serves on, `error` says why the new one does not."),
+        about(
+            "`degraded`: the old one serves on, `error` says why the new one does not. "
+            "`idle`: unloaded to make room; the next prediction brings it back."
+        ),
     ]
     desired: Annotated[Desired, about("What was asked for last.")]
     actual: Annotated[Actual | None, about("What answers predictions now.")]
@@ -96,3 +117,32 @@ class Deployment(Answer, kw_only=True, frozen=True):
     error: Annotated[ErrorInfo | None, about("Why it is not what was asked for.")]
     history: Annotated[list[DeploymentEvent], about("Newest first, at most 20.")]
     updated_at: Timestamp
+
+
+class Occupant(Answer, kw_only=True, frozen=True):
+    """A deployment that holds memory of a device."""
+
+    name: Annotated[str, about("The deployment.", "intent")]
+    version: Annotated[str, about("Version, or checkpoint id.", "intent/3")]
+    replicas: Annotated[int, about("Engine processes.", 1, ge=0, le=MAX_INT)]
+    memory_bytes: Annotated[int, about("What they hold.", 220_000_000, ge=0, le=MAX_INT)]
+    pinned: Annotated[bool, about("Never unloaded to make room for others.", False)]
+
+
+class Device(Answer, kw_only=True, frozen=True):
+    """The memory of a device, as far as engines share it."""
+
+    device: Annotated[str, about("Its name.", "cpu")]
+    budget_bytes: Annotated[
+        int, about("What all engines may hold; 0 is no limit.", 16_000_000_000, ge=0, le=MAX_INT)
+    ]
+    used_bytes: Annotated[
+        int, about("What those of all projects hold.", 220_000_000, ge=0, le=MAX_INT)
+    ]
+    occupants: Annotated[list[Occupant], about("Deployments of this project, largest first.")]
+
+
+class DeviceList(Answer, kw_only=True, frozen=True):
+    """Every device that serves."""
+
+    data: Annotated[list[Device], about("One, on a machine without several GPUs.")]

@@ -4,15 +4,15 @@ from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Deployment, DeploymentSpec, Page
+from tunery.types import Deployment, DeploymentSpec, Device, DeviceList, Page
 from tunery_server.answers import Wait, answer, encode, etag_of, names, watched
 from tunery_server.db.queries import deployments
-from tunery_server.engines import NEWS_PREFIX
 from tunery_server.idempotency import NO_BODY, Created, create
 from tunery_server.pagination import After, Limit, check_after, is_slug
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.targets import find_target, one_target
+from tunery_server.waking import NEWS_PREFIX
 
 
 @get("/deployments", operation_id="list_deployments")
@@ -84,6 +84,21 @@ async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment
     return await create(request, Deployment, make, body_sha256=NO_BODY)
 
 
+@get("/devices", operation_id="list_devices")
+async def list_devices(request: Request) -> Response[DeviceList]:
+    """List the devices that serve, and which deployments hold how much of their memory."""
+    settings = request.services.settings
+    async with request.services.database.read() as connection:
+        occupants, used_bytes = await deployments.occupants(connection, request.project)
+    device = Device(
+        device=settings.engine_device,
+        budget_bytes=int(settings.engine_memory),
+        used_bytes=used_bytes,
+        occupants=occupants,
+    )
+    return answer(DeviceList(data=[device]))
+
+
 async def _put(
     request: Request, connection: AsyncConnection, name: str, desired: DeploymentSpec | None
 ) -> Created[Deployment]:
@@ -118,4 +133,4 @@ def _unknown(name: str) -> Refusal:
     return Refusal("deployment-not-found", f"there is no deployment {quote(name)}")
 
 
-HANDLERS = [list_all, show, deploy, remove, rollback]
+HANDLERS = [list_all, show, deploy, remove, rollback, list_devices]

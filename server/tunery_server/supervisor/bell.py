@@ -1,12 +1,17 @@
 """Wake-ups: a datagram from the API rings the bell, news go out to every API worker.
 
+One that says which deployment a request waits for rings no bell: it goes to who can bring it back.
+
 A datagram may be lost; whoever waits also looks again every POLL_SECONDS.
 """
 
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from pathlib import Path
+
+from tunery_server.news import WANTED
 
 POLL_SECONDS = 2.0
 SUPERVISOR_SOCKET = "supervisor.sock"
@@ -41,6 +46,7 @@ class Datagrams:
     def __init__(self, run_dir: Path, bell: Bell) -> None:
         self._run_dir = run_dir
         self._bell = bell
+        self._on_wanted: Callable[[str], None] | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(run_dir / SUPERVISOR_SOCKET))
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
@@ -51,6 +57,10 @@ class Datagrams:
             with contextlib.suppress(OSError):
                 self._socket.sendto(changed.encode(), str(path))
 
+    def on_wanted(self, listener: Callable[[str], None]) -> None:
+        """Call a function with every `project/name` that a request waits for."""
+        self._on_wanted = listener
+
     def close(self) -> None:
         """Stop listening."""
         asyncio.get_running_loop().remove_reader(self._socket)
@@ -59,5 +69,8 @@ class Datagrams:
     def _receive(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                self._socket.recv(256)
-        self._bell.ring()
+                said = self._socket.recv(256).decode(errors="replace")
+                if not said.startswith(WANTED):
+                    self._bell.ring()
+                elif self._on_wanted is not None:
+                    self._on_wanted(said.removeprefix(WANTED))

@@ -1,13 +1,14 @@
 """Engine processes: start one, load a version into it, retire it.
 
 The supervisor's end of the engine wire. An engine serves one version for its whole life; unloading
-is its exit.
+is its exit. What it holds of its device's memory is measured here.
 """
 
 import asyncio
 import itertools
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
 from tunery_server.supervisor.ledger import READ_SECONDS, Ledger
+from tunery_server.supervisor.memory import process_bytes
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import Listening
 from tunery_trainer.protocol.specs import EngineRun
@@ -38,6 +40,7 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
     manifest_sha256: str
     runtime: str
     precision: str
+    weights_bytes: int
 
 
 class Conversation:
@@ -64,13 +67,26 @@ class Conversation:
 class Engine:
     """One engine process, from its start to its exit."""
 
-    def __init__(self, owner: str, child: Child, socket: Path, work: Path) -> None:
+    def __init__(
+        self,
+        owner: str,
+        child: Child,
+        socket: Path,
+        work: Path,
+        target: Target,
+        among: set["Engine"],
+    ) -> None:
         self.owner = owner
         self.child = child
         self.socket = socket
         self.work = work
+        self.target = target
+        self.among = among  # all engines of its owner
         self.loaded: wire.Loaded | None = None
         self.pong: wire.Pong | None = None  # as it answered last
+        self.memory_bytes = 0  # of its device, when it was measured last
+        self.retired = False
+        self._served = 0  # requests, when it was looked at last
 
     async def ask(self) -> wire.Pong | None:
         """Ask how it is; None where it does not answer, as before it listens."""
@@ -124,6 +140,7 @@ class Engine:
 
         The conversation goes on: its next reply says that the engine has drained.
         """
+        self.retired = True
         try:
             async with asyncio.timeout(RETIRE_SECONDS):
                 conversation = await self._call()
@@ -133,6 +150,14 @@ class Engine:
             self.child.kill()
             return None
         return conversation if isinstance(reply, wire.Retired) else None
+
+    async def was_used(self) -> bool:
+        """Return whether it has answered anything since it was looked at last, or is about to."""
+        pong = await self.ask()
+        if pong is None:
+            return True  # too busy to say
+        before, self._served = self._served, pong.served
+        return pong.served != before or pong.held_tokens > 0
 
     async def _call(self) -> Conversation:
         return Conversation(*await asyncio.open_unix_connection(str(self.socket)))
@@ -146,9 +171,13 @@ class EngineStarter:
         self._settings = settings
         self._nursery = nursery
         self._numbers = itertools.count(1)
+        self._measured_bytes: dict[Target, int] = {}
+        self._draining: set[asyncio.Task[None]] = set()
 
-    async def start(self, owner: str, target: Target) -> Engine:
+    async def start(self, owner: str, target: Target, among: set[Engine]) -> Engine:
         """Start an engine and load a version into it, within the load time-out.
+
+        From then until its end it is one of those that it is `among`.
 
         Raises:
             LoadFailed: it did not come to serve; nothing of it is left.
@@ -161,7 +190,7 @@ class EngineStarter:
         spec = EngineRun(
             work_dir=str(work),
             socket=str(socket),
-            device=self._device(),
+            device=self._settings.engine_device,
             threads=self._settings.thread_count,
             max_queue_tokens=self._settings.max_queue_tokens,
             max_batch_tokens=self._settings.max_batch_tokens,
@@ -181,12 +210,13 @@ class EngineStarter:
                 "TOKENIZERS_PARALLELISM": "false",
             },
         )
-        engine = Engine(owner, child, socket, work)
+        engine = Engine(owner, child, socket, work, target, among)
         self.ledger.engine_began(engine)
         try:
             async with asyncio.timeout(self._settings.load_timeout_seconds):
                 await self._listening(engine)
                 loaded = await engine.load(target)
+                await engine.ask()
         except TimeoutError:
             await self.end(engine)
             message = f"not loaded within {self._settings.load_timeout_seconds:g} s"
@@ -199,14 +229,53 @@ class EngineStarter:
             raise
         load_ms = (time.monotonic() - began) * 1000
         engine.loaded = msgspec.structs.replace(loaded, load_ms=load_ms)
+        self.measure(engine)
+        among.add(engine)
         return engine
+
+    def measure(self, engine: Engine) -> None:
+        """Measure what an engine holds; where that can't be told, its weights stand for it."""
+        if self._settings.engine_device == "cpu":
+            held = process_bytes(engine.child.pid)
+        else:
+            held = engine.pong.device_bytes if engine.pong else 0
+        engine.memory_bytes = held or engine.target.weights_bytes
+        self._measured_bytes[engine.target] = engine.memory_bytes
+
+    def forecast_bytes(self, target: Target) -> int:
+        """Return what an engine will hold: what the last one did, else the least it can."""
+        return self._measured_bytes.get(target, target.weights_bytes)
 
     async def end(self, engine: Engine) -> None:
         """Kill an engine and remove what it had on disk."""
         engine.child.kill()
         await self.bury(engine)
 
-    async def drain(self, engine: Engine, retired: Conversation | None) -> None:
+    async def retire(self, engines: Sequence[Engine]) -> list["asyncio.Task[None]"]:
+        """Let engines take no more requests; return what waits for each to be gone."""
+        retired = await asyncio.gather(*(engine.retire() for engine in engines))
+        draining = [
+            asyncio.create_task(self._drain(engine, conversation))
+            for engine, conversation in zip(engines, retired, strict=True)
+        ]
+        self._draining.update(draining)
+        for task in draining:
+            task.add_done_callback(self._draining.discard)
+        return draining
+
+    async def close(self) -> None:
+        """Wait until every retired engine is gone."""
+        await asyncio.gather(*self._draining, return_exceptions=True)
+
+    async def bury(self, engine: Engine) -> None:
+        """Reap an engine that ends, and remove what it had on disk."""
+        await self._nursery.bury(engine.child)
+        self.ledger.engine_ended(engine)
+        engine.among.discard(engine)
+        shutil.rmtree(engine.socket.parent, ignore_errors=True)
+        shutil.rmtree(engine.work, ignore_errors=True)
+
+    async def _drain(self, engine: Engine, retired: Conversation | None) -> None:
         """Wait until a retired engine holds nothing, then let it exit."""
         if retired is not None:
             try:
@@ -220,19 +289,8 @@ class EngineStarter:
         await engine.child.stop(RETIRE_SECONDS)
         await self.bury(engine)
 
-    async def bury(self, engine: Engine) -> None:
-        """Reap an engine that ends, and remove what it had on disk."""
-        await self._nursery.bury(engine.child)
-        self.ledger.engine_ended(engine)
-        shutil.rmtree(engine.socket.parent, ignore_errors=True)
-        shutil.rmtree(engine.work, ignore_errors=True)
-
     async def _listening(self, engine: Engine) -> None:
         async for event in engine.child.events():
             if isinstance(event, Listening):
                 return
         raise LoadFailed("load-failed", f"the engine died: {engine.child.log_tail()[-300:]}")
-
-    def _device(self) -> str:
-        slots = self._settings.device_slots
-        return "cuda:0" if slots and slots[0].startswith("cuda") else "cpu"

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -51,6 +52,7 @@ from tunery_server.supervisor.deployments import Deployer
 from tunery_server.supervisor.engines import EngineStarter
 from tunery_server.supervisor.jobs import JobRunner
 from tunery_server.supervisor.ledger import Ledger
+from tunery_server.supervisor.memory import engine_budget
 from tunery_server.supervisor.proc import end_remains
 from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.slots import Slot
@@ -85,7 +87,8 @@ def serve(settings: Settings, environment: Mapping[str, str]) -> int:
         logger.error("%s", error)
         return EXIT_CONFIG
     try:
-        supervisor = Supervisor(settings, environment, listener)
+        budget = engine_budget(settings)
+        supervisor = Supervisor(replace(settings, engine_memory=budget), environment, listener)
         asyncio.run(supervisor.run())
     except StartRefused as error:
         logger.error("%s", error)
@@ -147,7 +150,10 @@ class Supervisor:
         )
         ledger = Ledger(self._settings, self._artifacts)
         starter = EngineStarter(self._settings, self._nursery, ledger)
-        deployer = Deployer(self._database, self._artifacts, starter, self._bell, datagrams.tell)
+        deployer = Deployer(
+            self._settings, self._database, self._artifacts, starter, self._bell, datagrams.tell
+        )
+        datagrams.on_wanted(deployer.ask_for)
         await deployer.forget_last_life()
         figures = await show(self._settings.run_dir / SERVICE, ledger.figures)
         self._workers.go()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tunery.types import DeploymentSpec
+from tunery.types import Actual, DeploymentSpec
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
 
@@ -74,3 +74,40 @@ def test_routes_are_replaced_as_a_whole(run: Callable) -> None:
         return [route.socket for route in [*by_name, *by_version, *gone]]
 
     assert run(body) == ["c", "c"]
+
+
+def test_a_version_is_found_by_who_would_serve_it(run: Callable) -> None:
+    async def body(database: Database) -> list[str | None]:
+        await carried_out(database, FIRST, await put(database, FIRST))
+        await put(database, SECOND)
+        async with database.read() as connection:
+            return [
+                await deployments.name_of(connection, "default", model)
+                for model in ("intent", "intent/1", "intent/2")
+            ]
+
+    assert run(body) == ["intent", "intent", None]
+
+
+def test_what_is_held_by_now_is_no_change(run: Callable) -> None:
+    actual = Actual(
+        version="intent/1",
+        runtime="openvino",
+        precision="fp32",
+        replicas=1,
+        memory_bytes=7,
+        generation=1,
+    )
+
+    async def body(database: Database) -> tuple[bool, int]:
+        await carried_out(database, FIRST, await put(database, FIRST))
+        async with database.write() as connection:
+            before = await deployments.get(connection, "default", "intent")
+            await deployments.write_measured(connection, "default", "intent", actual)
+            after = await deployments.get(connection, "default", "intent")
+        assert before is not None
+        assert after is not None
+        assert after.actual is not None
+        return before.updated_at == after.updated_at, after.actual.memory_bytes
+
+    assert run(body) == (True, 7)

@@ -4,7 +4,13 @@ import click
 
 from tunery import __version__
 from tunery.cli.commands.datasets import datasets
-from tunery.cli.commands.deployments import deploy, deployments, rollback, undeploy
+from tunery.cli.commands.deployments import (
+    deploy,
+    deployments,
+    devices,
+    rollback,
+    undeploy,
+)
 from tunery.cli.commands.evaluations import errors, evaluate
 from tunery.cli.commands.finetune import finetune
 from tunery.cli.commands.jobs import jobs
@@ -40,6 +46,7 @@ for _command in (
     rollback,
     undeploy,
     deployments,
+    devices,
     predict,
     keys,
     doctor,

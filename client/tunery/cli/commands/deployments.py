@@ -1,11 +1,13 @@
-"""`tunery deploy`, `rollback`, `undeploy` and `deployments`: what serves, and what should."""
+"""`tunery deploy`, `rollback`, `undeploy`, `deployments`, `devices`: what serves, and where."""
+
+from typing import get_args
 
 import click
 
 from tunery.cli.options import Command, completing, deployment_names
-from tunery.cli.tables import Fact, ago, facts, status, table
+from tunery.cli.tables import Fact, ago, facts, size, status, table
 from tunery.cli.terminal import Terminal
-from tunery.types import Deployment
+from tunery.types import Deployment, Device, Strategy
 
 _named = click.argument("name", shell_complete=completing(deployment_names))
 _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is loading.")
@@ -15,10 +17,23 @@ _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is load
 @_named
 @click.argument("version")
 @click.option("--replicas", type=click.IntRange(1, 64), help="Engine processes.")
+@click.option(
+    "--strategy",
+    type=click.Choice(get_args(Strategy)),
+    default="swap",
+    help="recreate: unload the old one first, where memory does not hold both.",
+)
+@click.option("--pinned", is_flag=True, help="Never unload it to make room for others.")
 @_no_wait
 @click.pass_obj
 def deploy(
-    terminal: Terminal, name: str, version: str, replicas: int | None, no_wait: bool
+    terminal: Terminal,
+    name: str,
+    version: str,
+    replicas: int | None,
+    strategy: Strategy,
+    pinned: bool,
+    no_wait: bool,
 ) -> None:
     """Let NAME serve a version. VERSION is one such as intent/3, or a checkpoint's id.
 
@@ -30,6 +45,8 @@ def deploy(
         None if checkpoint else version,
         checkpoint=checkpoint,
         replicas=replicas,
+        strategy=strategy,
+        pinned=pinned,
         wait=not no_wait,
     )
     _print(terminal, found)
@@ -72,12 +89,44 @@ def deployments(terminal: Terminal, name: str | None) -> None:
             _served(each),
             each.actual.runtime if each.actual else "",
             f"{each.actual.replicas}" if each.actual else "",
+            _memory(each) or "",
             ago(each.updated_at, terminal.translate),
         )
         for each in found
     ]
-    heads = ["deployment", "status", "serves", "runtime", ">replicas", "changed"]
+    heads = ["deployment", "status", "serves", "runtime", ">replicas", ">memory", "changed"]
     terminal.show(table(heads, rows, terminal.translate))
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def devices(terminal: Terminal) -> None:
+    """List what serves where, and how much memory it holds."""
+    found = terminal.client.deployments.devices()
+    if terminal.json:
+        terminal.data(found)
+        return
+    rows = [row for each in found for row in _rows_of(each, terminal)]
+    terminal.show(
+        table(["device", "deployment", "serves", ">memory", ""], rows, terminal.translate)
+    )
+
+
+def _rows_of(device: Device, terminal: Terminal) -> list[tuple[str, ...]]:
+    """Return a line for the device, and one for each deployment on it."""
+    translate = terminal.translate
+    budget = translate("of {size}", size=size(device.budget_bytes)) if device.budget_bytes else ""
+    occupants = [
+        (
+            "",
+            each.name,
+            each.version,
+            size(each.memory_bytes),
+            translate("pinned") if each.pinned else "",
+        )
+        for each in device.occupants
+    ]
+    return [(device.device, "", "", size(device.used_bytes), budget), *occupants]
 
 
 def _print(terminal: Terminal, deployment: Deployment) -> None:
@@ -95,6 +144,7 @@ def _print(terminal: Terminal, deployment: Deployment) -> None:
         ("wanted", wanted if wanted != served else None),
         ("runtime", deployment.actual.runtime if deployment.actual else None),
         ("replicas", f"{deployment.actual.replicas}" if deployment.actual else None),
+        ("memory", _memory(deployment)),
         ("load", f"{deployment.load_ms:,.0f} ms" if deployment.load_ms is not None else None),
         ("error", f"{error.code}: {error.message} {error.hint}" if error else None),
     ]
@@ -102,6 +152,11 @@ def _print(terminal: Terminal, deployment: Deployment) -> None:
     if deployment.history:
         history = [(each.version, each.outcome, each.at[:19]) for each in deployment.history]
         terminal.show(table(["version", "outcome", "at"], history, translate))
+
+
+def _memory(deployment: Deployment) -> str | None:
+    held = deployment.actual.memory_bytes if deployment.actual else 0
+    return size(held) if held else None
 
 
 def _served(deployment: Deployment) -> str:

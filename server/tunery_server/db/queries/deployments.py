@@ -8,7 +8,15 @@ from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Deployment, DeploymentEvent, DeploymentSpec, Desired, Page
+from tunery.types import (
+    Actual,
+    Deployment,
+    DeploymentEvent,
+    DeploymentSpec,
+    Desired,
+    Occupant,
+    Page,
+)
 from tunery_server.db.columns import now, stamp
 from tunery_server.db.queries.pages import page_of
 from tunery_server.db.tables import deployment_events, deployments, routes
@@ -125,6 +133,17 @@ async def write_actual(connection: AsyncConnection, project: str, name: str, **v
     )
 
 
+async def write_measured(
+    connection: AsyncConnection, project: str, name: str, actual: Actual
+) -> None:
+    """Write what a deployment holds by now; it has not changed by that."""
+    await connection.execute(
+        update(deployments)
+        .where(deployments.c.project == project, deployments.c.name == name)
+        .values(actual=actual)
+    )
+
+
 async def append_history(
     connection: AsyncConnection,
     project: str,
@@ -193,6 +212,39 @@ async def routes_to(connection: AsyncConnection, project: str, model: str) -> li
     return [Route(name=row.name, socket=row.socket, version=row.version) for row in exact]
 
 
+async def name_of(connection: AsyncConnection, project: str, model: str) -> str | None:
+    """Return the deployment of a name, or one that serves this version when it is awake."""
+    statement = select(deployments.c.name, deployments.c.actual_spec).where(
+        deployments.c.project == project
+    )
+    rows = (await connection.execute(statement)).all()
+    if any(row.name == model for row in rows):
+        return model
+    serving = (row.name for row in rows if row.actual_spec and target_of(row.actual_spec) == model)
+    return next(serving, None)
+
+
+async def occupants(connection: AsyncConnection, project: str) -> tuple[list[Occupant], int]:
+    """Return which of a project's deployments hold memory, and what those of all projects hold."""
+    statement = select(
+        deployments.c.project, deployments.c.name, deployments.c.actual, deployments.c.actual_spec
+    )
+    rows = [row for row in await connection.execute(statement) if row.actual is not None]
+    own = [
+        Occupant(
+            name=row.name,
+            version=row.actual.version,
+            replicas=row.actual.replicas,
+            memory_bytes=row.actual.memory_bytes,
+            pinned=row.actual_spec is not None and row.actual_spec.pinned,
+        )
+        for row in rows
+        if row.project == project and row.actual.replicas
+    ]
+    own.sort(key=lambda each: -each.memory_bytes)
+    return own, sum(row.actual.memory_bytes for row in rows)
+
+
 async def statuses(connection: AsyncConnection) -> dict[str, str]:
     """Return the status of every deployment of every project, by project and name."""
     statement = select(deployments.c.project, deployments.c.name, deployments.c.status)
@@ -230,6 +282,7 @@ def _struct(row: Row[Any], history: list[DeploymentEvent]) -> Deployment:
         desired=Desired(
             version=desired.version if desired else None,
             checkpoint=desired.checkpoint if desired else None,
+            pinned=desired.pinned if desired else False,
             generation=row.generation,
         ),
         actual=row.actual,

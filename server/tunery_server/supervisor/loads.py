@@ -1,0 +1,86 @@
+"""Loads: from a deployment's spec to engines that serve it, where there is room for them."""
+
+import asyncio
+
+from tunery.types import DeploymentSpec, Parity
+from tunery_server.artifacts import Artifacts
+from tunery_server.db.engine import Database
+from tunery_server.db.queries import deployments
+from tunery_server.disk import weights_bytes
+from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed, Target
+from tunery_server.supervisor.room import Room, Tenant
+from tunery_server.supervisor.specs import model_row
+
+
+class Loader:
+    """Loads versions and checkpoints into new engines."""
+
+    def __init__(
+        self, database: Database, artifacts: Artifacts, starter: EngineStarter, room: Room
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._starter = starter
+        self._room = room
+
+    async def load(
+        self,
+        tenant: Tenant,
+        spec: DeploymentSpec,
+        *,
+        replicas: int | None = None,
+        unload: bool = True,
+    ) -> tuple[list[Engine], Parity | None]:
+        """Start all engines of a spec, or so many; return them with what their answers differ by.
+
+        Raises:
+            LoadFailed: a version does not serve, or finds no room; nothing of it is left.
+        """
+        target, parity = await self._target(tenant.owner.partition("/")[0], spec)
+        count = replicas or replicas_of(spec)
+        needed = count * self._starter.forecast_bytes(target)
+        engines: list[Engine] = []
+        try:
+            async with self._room.promised(tenant, needed, unload=unload):
+                engines = await self._start(tenant, target, count)
+        except BaseException:
+            await asyncio.gather(*(self._starter.end(engine) for engine in engines))
+            raise
+        loaded = engines[0].loaded
+        return engines, (loaded.parity if loaded else None) or parity
+
+    async def _start(self, tenant: Tenant, target: Target, count: int) -> list[Engine]:
+        starts = [
+            asyncio.create_task(self._starter.start(tenant.owner, target, tenant.engines))
+            for _ in range(count)
+        ]
+        try:
+            return list(await asyncio.gather(*starts))
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            for result in await asyncio.gather(*starts, return_exceptions=True):
+                if isinstance(result, Engine):
+                    await self._starter.end(result)
+            raise
+
+    async def _target(self, project: str, spec: DeploymentSpec) -> tuple[Target, Parity | None]:
+        async with self._database.read() as connection:
+            row = await model_row(connection, project, spec)
+        if row is None:
+            raise LoadFailed("model-not-found", "the version was deleted")
+        model_dir = await self._artifacts.fetch(row.artifact)
+        target = Target(
+            version=deployments.target_of(spec),
+            model_dir=str(model_dir),
+            manifest_sha256=row.manifest_sha256,
+            runtime=spec.runtime,
+            precision=spec.precision,
+            weights_bytes=weights_bytes(model_dir),
+        )
+        return target, getattr(row, "parity", None)
+
+
+def replicas_of(spec: DeploymentSpec) -> int:
+    """Return how many engines a spec asks for."""
+    return 1 if spec.replicas == "auto" else spec.replicas
