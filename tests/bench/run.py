@@ -1,6 +1,6 @@
 """Measure the service as a user meets it, and print the figures.
 
-    python tests/bench/run.py [start] [predict] [training] [recovery] [swaps] [bulk]
+    python tests/bench/run.py [start] [predict] [training] [recovery] [swaps] [bulk] [waking]
 
 Absolute figures belong to the machine; what is compared is measured side by side in one run.
 """
@@ -19,6 +19,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench.bulk import bulk
+from tests.bench.waking import waking
 from tests.e2e import load
 from tests.e2e import service as e2e
 from tests.e2e.conftest import QUICK
@@ -37,6 +38,7 @@ def main(wanted: list[str]) -> None:
         "recovery": recovery,
         "swaps": swaps,
         "bulk": bulk,
+        "waking": waking,
     }
     if not wanted or "start" in wanted:
         start()
