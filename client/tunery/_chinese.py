@@ -187,6 +187,10 @@ CHINESE: dict[str, str] = {
     "recreate: unload the old one first, where memory does not hold both.": (
         "recreate：内存放不下两个版本时，先卸载旧版本。"
     ),
+    "Let it have other labels than what serves now.": "允许其标签与正在服务的版本不同。",
+    "bf16 is faster where the device has it, and moves probabilities.": (
+        "设备支持时 bf16 更快，概率会略有变化。"
+    ),
     "Never unload it to make room for others.": "绝不为其他部署腾出内存而卸载它。",
     "List what serves where, and how much memory it holds.": "列出各设备上的部署及其占用的内存。",
     "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.": (

@@ -67,6 +67,7 @@ from tunery.types import (
     Report,
     Row,
     RuntimeName,
+    ServingPrecision,
     Split,
     SplitSpec,
     Strategy,
@@ -695,15 +696,18 @@ class Deployments:
         checkpoint: str | None = None,
         replicas: int | None = None,
         runtime: RuntimeName | None = None,
+        precision: ServingPrecision = "fp32",
         strategy: Strategy = "swap",
         pinned: bool = False,
+        allow_label_change: bool = False,
         wait: bool = True,
         timeout: float | None = None,
     ) -> Deployment:
         """Let a name serve a version, or a checkpoint; what serves until then drops no request.
 
         `strategy="recreate"` unloads the old version first, where memory does not hold both. What
-        is `pinned` is never unloaded to make room for others.
+        is `pinned` is never unloaded to make room for others. A version with other labels than what
+        serves is refused unless `allow_label_change` says so.
 
         Raises:
             DeploymentFailed: it does not serve it; what served before serves on.
@@ -714,8 +718,10 @@ class Deployments:
             checkpoint=checkpoint,
             replicas=replicas or "auto",
             runtime=runtime or "auto",
+            precision=precision,
             strategy=strategy,
             pinned=pinned,
+            allow_label_change=allow_label_change,
         )
         deployment = self._caller.send(calls.put_deployment(name, spec))
         return self.wait(deployment, timeout=timeout) if wait else deployment

@@ -807,5 +807,9 @@ class InsufficientCapacity(DeploymentFailed):
     """There is no memory for this model beside the others."""
 
 
+class LabelSetChanged(DeploymentFailed):
+    """It has other labels than what serves now."""
+
+
 class CanaryFailed(DeploymentFailed):
     """The loaded model does not answer as it should."""

@@ -523,6 +523,7 @@ def test_a_deploy_sends_nothing_that_was_not_asked_for() -> None:
         "runtime": "auto",
         "precision": "fp32",
         "strategy": "swap",
+        "allow_label_change": False,
         "pinned": False,
     }
 

@@ -33,6 +33,7 @@ from tunery.types.deployments import (
     Occupant,
     Parity,
     RuntimeName,
+    ServingPrecision,
     Strategy,
 )
 from tunery.types.dry_runs import DryRun
@@ -291,6 +292,7 @@ __all__ = [
     "RuntimeName",
     "Scheduler",
     "Scope",
+    "ServingPrecision",
     "Slice",
     "Split",
     "SplitFiles",

@@ -13,10 +13,14 @@ Strategy = Literal["swap", "recreate"]
 DeploymentStatus = Literal["loading", "ready", "idle", "failed", "degraded", "stopped"]
 
 
+_LABEL_CHANGE = "Whether it may have other labels than what serves under the name."
+
+
 class DeployStep(Request, kw_only=True, frozen=True):
     """Deploys what a fine-tune leaves behind."""
 
     name: Annotated[str, about("Name of the deployment.", "intent", pattern=SLUG_PATTERN)]
+    allow_label_change: Annotated[bool, about(_LABEL_CHANGE, False)] = False
 
 
 class DeploymentSpec(Request, kw_only=True, frozen=True):
@@ -47,6 +51,7 @@ class DeploymentSpec(Request, kw_only=True, frozen=True):
         ),
     ] = "swap"
     pinned: Annotated[bool, about("Never unloaded to make room for others.", False)] = False
+    allow_label_change: Annotated[bool, about(_LABEL_CHANGE, False)] = False
 
 
 class Desired(Answer, kw_only=True, frozen=True):

@@ -47,6 +47,7 @@ class DeploymentActor:
         self._actual: Actual | None = row.actual
         self._engines: list[Engine] = []
         self._serving: DeploymentSpec | None = None  # or would, if it were awake
+        self._labels: frozenset[str] | None = None  # of what served last
         self._asleep = False  # unloaded until it is asked for
         self._asked_for = False
         self._degraded = False
@@ -151,7 +152,8 @@ class DeploymentActor:
         await self._record.write(status="loading")
         if row.desired.strategy == "recreate":
             await self._step_aside()
-        load = asyncio.create_task(self._loader.load(self._tenant, row.desired))
+        labels = None if row.desired.allow_label_change else self._labels
+        load = asyncio.create_task(self._loader.load(self._tenant, row.desired, labels=labels))
         change = asyncio.create_task(self._changed.wait())
         try:
             while not load.done() and not change.done():
@@ -213,6 +215,7 @@ class DeploymentActor:
             raise
         old, self._engines, self._serving = self._engines, engines, spec
         self._generation, self._degraded, self._deaths = generation, degraded, 0
+        self._labels = frozenset(engines[0].loaded.labels) if engines[0].loaded else None
         self._asleep = self._asked_for = False
         self._tenant.pinned = spec.pinned
         self._tenant.serving_since = self._tenant.used_at = time.monotonic()
@@ -234,6 +237,7 @@ class DeploymentActor:
         """Serve nothing."""
         await self._record.route(None, [])
         old, self._engines, self._serving, self._asleep = self._engines, [], None, False
+        self._labels = None
         draining = await self._starter.retire(old)
         self._actual = None
         await self._record.write(

@@ -11,6 +11,8 @@ from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed, 
 from tunery_server.supervisor.room import Room, Tenant
 from tunery_server.supervisor.specs import model_row
 
+_SHOWN_LABELS, _SHOWN_CHARACTERS = 5, 80  # in a message
+
 
 class Loader:
     """Loads versions and checkpoints into new engines."""
@@ -30,8 +32,11 @@ class Loader:
         *,
         replicas: int | None = None,
         unload: bool = True,
+        labels: frozenset[str] | None = None,
     ) -> tuple[list[Engine], Parity | None]:
         """Start all engines of a spec, or so many; return them with what their answers differ by.
+
+        `labels` are those that it must have.
 
         Raises:
             LoadFailed: a version does not serve, or finds no room; nothing of it is left.
@@ -43,6 +48,7 @@ class Loader:
         try:
             async with self._room.promised(tenant, needed, unload=unload):
                 engines = await self._start(tenant, target, count)
+            _require_labels(engines[0], labels)
         except BaseException:
             await asyncio.gather(*(self._starter.end(engine) for engine in engines))
             raise
@@ -79,6 +85,19 @@ class Loader:
             weights_bytes=weights_bytes(model_dir),
         )
         return target, getattr(row, "parity", None)
+
+
+def _require_labels(engine: Engine, labels: frozenset[str] | None) -> None:
+    found = frozenset(engine.loaded.labels) if engine.loaded else frozenset()
+    if labels is None or found == labels:
+        return
+    gone, new = _named(labels - found), _named(found - labels)
+    raise LoadFailed("label-set-changed", f"gone: {gone}; new: {new}")
+
+
+def _named(labels: frozenset[str]) -> str:
+    shown = ", ".join(repr(label)[:_SHOWN_CHARACTERS] for label in sorted(labels)[:_SHOWN_LABELS])
+    return shown + ", …" * (len(labels) > _SHOWN_LABELS) or "none"
 
 
 def replicas_of(spec: DeploymentSpec) -> int:

@@ -288,7 +288,10 @@ class Publisher:
             )
         if spec.then.deploy is not None:
             # The user's desire, carried out when its time has come.
-            target = DeploymentSpec(version=version.version)
+            target = DeploymentSpec(
+                version=version.version,
+                allow_label_change=spec.then.deploy.allow_label_change,
+            )
             await deployments.put(connection, job.project, spec.then.deploy.name, target)
         moved = await jobs.move(
             connection,

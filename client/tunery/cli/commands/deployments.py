@@ -7,7 +7,7 @@ import click
 from tunery.cli.options import Command, completing, deployment_names
 from tunery.cli.tables import Fact, ago, facts, size, status, table
 from tunery.cli.terminal import Terminal
-from tunery.types import Deployment, Device, Strategy
+from tunery.types import Deployment, Device, ServingPrecision, Strategy
 
 _named = click.argument("name", shell_complete=completing(deployment_names))
 _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is loading.")
@@ -23,7 +23,16 @@ _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is load
     default="swap",
     help="recreate: unload the old one first, where memory does not hold both.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(ServingPrecision)),
+    default="fp32",
+    help="bf16 is faster where the device has it, and moves probabilities.",
+)
 @click.option("--pinned", is_flag=True, help="Never unload it to make room for others.")
+@click.option(
+    "--allow-label-change", is_flag=True, help="Let it have other labels than what serves now."
+)
 @_no_wait
 @click.pass_obj
 def deploy(
@@ -32,7 +41,9 @@ def deploy(
     version: str,
     replicas: int | None,
     strategy: Strategy,
+    precision: ServingPrecision,
     pinned: bool,
+    allow_label_change: bool,
     no_wait: bool,
 ) -> None:
     """Let NAME serve a version. VERSION is one such as intent/3, or a checkpoint's id.
@@ -46,7 +57,9 @@ def deploy(
         checkpoint=checkpoint,
         replicas=replicas,
         strategy=strategy,
+        precision=precision,
         pinned=pinned,
+        allow_label_change=allow_label_change,
         wait=not no_wait,
     )
     _print(terminal, found)
