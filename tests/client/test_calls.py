@@ -553,7 +553,10 @@ def test_a_fine_tune_sends_what_follows_it() -> None:
         client.finetune("ds_1", model="intent", deploy="live", evaluate=False, metadata={"a": "b"})
 
     sent = json.loads(recorder.requests[0].content)
-    assert sent["then"] == {"evaluate": False, "deploy": {"name": "live"}}
+    assert sent["then"] == {
+        "evaluate": False,
+        "deploy": {"name": "live", "allow_label_change": False},
+    }
     assert (sent["dataset"], sent["model"], sent["metadata"]) == ("ds_1", "intent", {"a": "b"})
 
 
