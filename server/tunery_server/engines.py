@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ READER = "reader.sock"
 READER_SECONDS = 30.0
 _MAX_WAITING = 256  # of one worker: each holds its texts
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
+_MIN_PART_INPUTS = 16  # of one replica: fewer fill no batch
 
 
 class ClientGone(Exception):
@@ -65,20 +66,41 @@ class Engines:
     ) -> tuple[str, list[Prediction]]:
         """Return the version that answered, and its predictions in the order of the inputs.
 
-        `gone` is done when the client hangs up.
+        Many inputs are spread over the replicas; all are answered by one version. `gone` is done
+        when the client hangs up.
 
         Raises:
             Refusal: the model does not serve, the engine refused, or the deadline has passed.
             ClientGone: the client has hung up.
         """
+        give_up_at = asyncio.get_running_loop().time() + timeout_seconds
+        routes = await self._routes_to(project, request.model, give_up_at, gone)
+        parts = _parts(len(request.inputs), len(routes))
+        while True:
+            asked = [self._predict(project, request, part, give_up_at, gone) for part in parts]
+            answers = await _all(asked) if len(asked) > 1 else [await asked[0]]
+            if len({answer.version for answer in answers}) == 1:
+                predictions = [each for answer in answers for each in answer.predictions]
+                return answers[0].version, predictions
+            # A swap came between them.
+
+    async def _predict(
+        self,
+        project: str,
+        request: PredictRequest,
+        part: slice,
+        give_up_at: float,
+        gone: asyncio.Future[None],
+    ) -> Answered:
+        """Return the answer to a part of a request."""
         clock = asyncio.get_running_loop().time
-        give_up_at = clock() + timeout_seconds
         lost = False
         while (left := give_up_at - clock()) > 0:
             route = self._choose(await self._routes_to(project, request.model, give_up_at, gone))
             message = Predict(
                 id=next(self._ids),
-                inputs=request.inputs,
+                inputs=request.inputs[part],
+                first=part.start,
                 top_k=request.top_k,
                 truncate=request.truncate,
                 timeout_ms=max(1, int(left * 1000)),
@@ -92,12 +114,12 @@ class Engines:
                 lost = True
                 continue
             if isinstance(reply, Answered):
-                return reply.version, reply.predictions
+                return reply
             if isinstance(reply, Moved):
                 await self._moved(project, request.model, route, give_up_at, gone)
                 continue
             raise _refusal(reply)
-        raise Refusal("deadline-exceeded", f"after {timeout_seconds * 1000:.0f} ms")
+        raise Refusal("deadline-exceeded", "the model did not answer in time")
 
     def deployment_of(self, project: str, model: str) -> str:
         """Return the deployment that answered for a model last; empty where none ever has."""
@@ -167,10 +189,13 @@ class Engines:
     ) -> AnyReply:
         connection = self._connections.get(socket) or await self._open(socket, give_up_at)
         answer = connection.send(message)
-        await _first_of(answer, gone, give_up_at)
+        try:
+            await _first_of(answer, gone, give_up_at)
+        finally:
+            if not answer.done():
+                connection.forget(Cancel(id=message.id))
         if answer.done():
             return answer.result()
-        connection.forget(Cancel(id=message.id))
         if gone.done():
             raise ClientGone
         raise Refusal("deadline-exceeded", "the model did not answer in time")
@@ -219,6 +244,24 @@ class Engines:
             project = key.removeprefix(NEWS_PREFIX).partition("/")[0]
             for known in [known for known in self._routes if known[0] == project]:
                 del self._routes[known]
+
+
+def _parts(inputs: int, replicas: int) -> list[slice]:
+    """Return equal parts of some inputs, one a replica where that fills batches."""
+    count = max(1, min(replicas, inputs // _MIN_PART_INPUTS))
+    bounds = [inputs * i // count for i in range(count + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+async def _all(asked: Sequence[Coroutine[Any, Any, Answered]]) -> list[Answered]:
+    """Return all answers; where one fails the others are given up."""
+    tasks = [asyncio.create_task(each) for each in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _refusal(reply: AnyReply) -> Refusal:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests.server.conftest import Api
 from tests.server.fake_engine import FakeEngine, answered
 
@@ -93,6 +94,45 @@ def test_moved_request_is_sent_again_to_the_new_engine(api: Api, tmp_path: Path)
     answer = api.run(body())
 
     assert (answer.status_code, answer.json()["version"]) == (200, "intent/2")
+
+
+def test_many_inputs_are_spread_over_the_replicas(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"), str(tmp_path / "b")))
+    inputs = [f"text {i}" for i in range(101)]
+
+    def script(message: Predict) -> AnyReply:
+        reply = answered(message)
+        one = reply.predictions[0]
+        numbered = [replace(one, tokens=int(str(text)[5:])) for text in message.inputs]
+        return replace(reply, predictions=numbered)
+
+    async def body() -> tuple[httpx.Response, list[list[int]]]:
+        async with FakeEngine(tmp_path / "a", script) as a, FakeEngine(tmp_path / "b", script) as b:
+            answer = await predict(api, {"model": "intent", "inputs": inputs})
+            few = await predict(api, {"model": "intent", "inputs": inputs[:20]})
+            assert len(few.json()["predictions"]) == 20
+            return answer, [[len(each.inputs), each.first] for each in (*a.received, *b.received)]
+
+    answer, parts = api.run(body())
+
+    assert [each["tokens"] for each in answer.json()["predictions"]] == list(range(101))
+    assert sorted(parts) == [[20, 0], [50, 0], [51, 50]]
+
+
+def test_parts_of_two_versions_are_asked_for_again(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"), str(tmp_path / "b")))
+    first = ["intent/1", "intent/2"]
+
+    def script(message: Predict) -> AnyReply:
+        return answered(message, first.pop() if first else "intent/2")
+
+    async def body() -> httpx.Response:
+        async with FakeEngine(tmp_path / "a", script), FakeEngine(tmp_path / "b", script):
+            return await predict(api, {"model": "intent", "inputs": ["x"] * 64})
+
+    answer = api.run(body()).json()
+
+    assert (answer["version"], len(answer["predictions"])) == ("intent/2", 64)
 
 
 def test_lost_connection_is_retried_once(api: Api, tmp_path: Path) -> None:
@@ -213,7 +253,7 @@ def test_deployment_without_an_engine_says_why(
 ) -> None:
     api.add_deployment("intent", status)
 
-    answer = api.run(predict(api, **{"X-Request-Timeout-Ms": "50"}))
+    answer = api.run(predict(api, **{"X-Request-Timeout-Ms": "500"}))
 
     assert (answer.status_code, answer.json()["code"]) == (answer_status, code)
     assert ("retry-after" in answer.headers) == (answer_status == 503)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunery.types import TextInput, TextPair
+from tunery.types import TextPair
 from tunery_trainer.batching import Batches, Request, Row
 from tunery_trainer.computing import compute_batches
 from tunery_trainer.failure import Refusal
@@ -186,10 +186,10 @@ class Engine:
         # Before it is tokenised: what is refused shall cost next to nothing.
         self._batches.require_room(len(message.inputs), deadline)
         began = time.monotonic()
-        encoded = await self._encode(_texts_of(message.inputs, version.facts.pairs), version)
+        encoded = await self._encode(_texts_of(message, version.facts.pairs), version)
         self._figures.tokenise_seconds.observe(time.monotonic() - began)
         if not message.truncate and any(encoded.truncated):
-            row = encoded.truncated.index(True)
+            row = message.first + encoded.truncated.index(True)
             most = version.facts.max_length
             raise Refusal("text-too-long", f"inputs[{row}] has more than {most} tokens")
         logits = np.stack(await self._logits(encoded, deadline))  # (texts, labels)
@@ -316,17 +316,20 @@ class Engine:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
 
-def _texts_of(inputs: Sequence[TextInput], pairs: bool) -> list[Text]:
+def _texts_of(message: wire.Predict, pairs: bool) -> list[Text]:
     """Return the inputs as the tokenizer takes them.
 
     Raises:
         Refusal: pair-mismatch, one is a pair where the model reads single texts, or the reverse.
     """
-    for i, each in enumerate(inputs):
+    for i, each in enumerate(message.inputs, message.first):
         if isinstance(each, TextPair) != pairs:
             kinds = ("a single text", "pairs") if pairs else ("a pair", "single texts")
             raise Refusal("pair-mismatch", f"inputs[{i}] is {kinds[0]}; the model reads {kinds[1]}")
-    return [(each.text, each.text_pair) if isinstance(each, TextPair) else each for each in inputs]
+    return [
+        (each.text, each.text_pair) if isinstance(each, TextPair) else each
+        for each in message.inputs
+    ]
 
 
 def _characters(text: Text) -> int:

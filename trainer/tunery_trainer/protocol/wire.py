@@ -49,6 +49,7 @@ class Predict(Message, kw_only=True, frozen=True, tag="predict"):
     """Answer texts. `timeout_ms` counts from the frame's arrival."""
 
     inputs: list[TextInput]
+    first: int = 0  # how the caller counts the first of them
     top_k: int
     truncate: bool
     timeout_ms: int
