@@ -1,11 +1,8 @@
 """The full counts of what `make test` does a few times: minutes to an hour."""
 
-import asyncio
-
 import pytest
 from tests.e2e import service as e2e
 from tests.e2e.test_recovery import kill_and_come_back
-from tests.e2e.test_swap import golden_of, swap
 from tests.server.db.test_job_states import drive
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200)]
@@ -15,17 +12,6 @@ def test_ten_killed_supervisors_lose_nothing(fresh: e2e.Service) -> None:
     fresh.start()
 
     kill_and_come_back(fresh, times=10)
-
-
-def test_twenty_swaps_under_load_drop_and_mix_nothing(
-    service: e2e.Service, versions: list[dict]
-) -> None:
-    names = [job["result"]["version"] for job in versions]
-
-    outcome = asyncio.run(swap(service, names, golden_of(service, names), swaps=20))
-
-    print(f"{outcome.requests} requests, {outcome.failed} failed, {len(outcome.wrong)} wrong")
-    assert (outcome.failed, outcome.wrong, outcome.stale) == (0, [], [])
 
 
 def test_250000_steps_leave_no_published_edge(database_url: str) -> None:

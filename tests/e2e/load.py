@@ -58,8 +58,9 @@ async def under_load(
     meanwhile: Callable[[Callable[[str | None], None]], Awaitable[None]],
     *,
     clients: int = 32,
+    rate: float = math.inf,
 ) -> Outcome:
-    """Ask with so many clients while something happens.
+    """Ask with so many clients, at most `rate` requests a second, while something happens.
 
     `meanwhile` is given a function to call with the version that is the only one from now on, or
     with None when that may change.
@@ -74,7 +75,10 @@ async def under_load(
 
     async def ask(number: int) -> None:
         turn = number
+        due = time.monotonic() + number / rate
         while not done.is_set():
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            due = max(due, time.monotonic() - 1.0) + clients / rate
             text = TEXTS[turn % len(TEXTS)]
             turn += 1
             sent, expected = time.monotonic(), only_since

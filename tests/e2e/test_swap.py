@@ -1,6 +1,7 @@
 """Hot swaps drop nothing and mix nothing: every answer is its version's golden one."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +56,13 @@ def golden_of(service: e2e.Service, versions: list[str]) -> load.Golden:
 
 
 async def swap(
-    service: e2e.Service, versions: list[str], golden: load.Golden, *, swaps: int
+    service: e2e.Service,
+    versions: list[str],
+    golden: load.Golden,
+    *,
+    swaps: int,
+    pause_seconds: float = 0.1,
+    rate: float = math.inf,
 ) -> load.Outcome:
     """Swap between versions under 32 clients; each swap is ready before the next."""
     async with client_of(service) as client:
@@ -68,17 +75,17 @@ async def swap(
                 now_only(None)
                 await put(client, "swap", version)
                 now_only(version)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(pause_seconds)
 
         try:
-            return await load.under_load(client, "swap", golden, swaps_in_turn)
+            return await load.under_load(client, "swap", golden, swaps_in_turn, rate=rate)
         finally:
             await client.delete("/deployments/swap")
 
 
-async def put(client: httpx.AsyncClient, name: str, version: str) -> None:
+async def put(client: httpx.AsyncClient, name: str, version: str, **spec: object) -> None:
     """Deploy a version and wait until it is ready and answers."""
-    answer = await client.put(f"/deployments/{name}", json={"version": version})
+    answer = await client.put(f"/deployments/{name}", json={"version": version, **spec})
     assert answer.status_code == 202, answer.text
     generation = answer.json()["desired"]["generation"]
     async with asyncio.timeout(e2e.DEADLINE_SECONDS):

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 NOTHING = -1  # the generation of a deployment that has never served
 MAX_DEATHS = 3  # before a deployment without engines is called failed
 MAX_PAUSE_SECONDS = 60.0  # between engines that die again and again
-STEADY_SECONDS = 60.0  # after which an engine's deaths are forgotten
+STEADY_SECONDS = 2.0  # of serving, after which the deaths before are forgotten: no crash-loop
 STUMBLE_SECONDS = 1.0
 GROWTH = 0.1  # of the memory that is recorded, before it is recorded anew
 
