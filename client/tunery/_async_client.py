@@ -30,7 +30,7 @@ from tunery._async_resources import (
 from tunery._batches import Batch, Batcher, batches
 from tunery._callers import AsyncCaller
 from tunery._http import AsyncSession
-from tunery._inputs import the_version
+from tunery._inputs import id_of, target_of, the_version
 from tunery._retries import Policy
 from tunery._settings import Language, read_settings
 from tunery._tuned import Tuned
@@ -38,14 +38,19 @@ from tunery._uploads import Source
 from tunery.errors import ApiError
 from tunery.types import (
     Columns,
+    Comparison,
+    Dataset,
+    Gate,
     Hyperparameters,
     Live,
+    ModelVersion,
     Policies,
     Prediction,
     PredictResponse,
     ProblemPage,
     Ready,
     RecipeChoice,
+    Split,
     Task,
     TextInput,
     TextPair,
@@ -119,6 +124,7 @@ class AsyncClient:
         validation: Source | None = None,
         test: Source | None = None,
         deploy: str | None = None,
+        gate: Gate | None = None,
         dataset: str | None = None,
         task: Task = "text_classification",
         columns: Columns | None = None,
@@ -154,6 +160,7 @@ class AsyncClient:
             recipe=recipe,
             hyperparameters=hyperparameters,
             deploy=deploy,
+            gate=gate,
         )
         job = await started.wait(timeout=timeout, progress=progress)
         return Tuned(
@@ -163,6 +170,25 @@ class AsyncClient:
             evaluation=await self.evaluations.of(job, timeout=timeout),
             deployment=await self.deployments.wait(deploy, timeout=timeout) if deploy else None,
         )
+
+    async def compare(
+        self,
+        a: str | ModelVersion,
+        b: str | ModelVersion,
+        *,
+        dataset: str | Dataset | None = None,
+        split: Split = "test",
+    ) -> Comparison:
+        """Return how `a` does beside `b` on the same rows, by their newest evaluations.
+
+        Without a dataset on that which `a` was trained on; a checkpoint is named by its id.
+
+        Raises:
+            NotEvaluated: one of them has no evaluation there; the hint says what to run.
+        """
+        on = None if dataset is None else id_of(dataset)
+        call = calls.compare(target_of(a), target_of(b), dataset=on, split=split)
+        return await self._caller.send(call)
 
     async def live(self) -> Live:
         """Return that the service answers, and its version."""

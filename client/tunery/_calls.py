@@ -14,6 +14,7 @@ from tunery.errors import InvalidArgument
 from tunery.types import (
     BaseModelList,
     CheckpointList,
+    Comparison,
     Dataset,
     DatasetDiff,
     DatasetSpec,
@@ -308,6 +309,11 @@ def list_errors(
         limit=limit,
         after=after,
     )
+
+
+def compare(a: str, b: str, *, dataset: str | None, split: str) -> Call[Comparison]:
+    """GET /compare."""
+    return _get("/compare", Comparison, a=a, b=b, dataset=dataset, split=split)
 
 
 def list_models(*, limit: int, after: str | None) -> Call[Page[Model]]:

@@ -154,6 +154,26 @@ CHINESE: dict[str, str] = {
     "Print the rows that a version has answered wrong. EVALUATION is an id.": (
         "打印一个版本答错的行。EVALUATION 是评估 id。"
     ),
+    "Compare version A with version B, by their newest evaluations on the same rows.": (
+        "按最新的评估，在相同的行上比较版本 A 与版本 B。"
+    ),
+    "Its id or name; else that which A was trained on.": (
+        "数据集的 id 或名称；默认为 A 的训练数据集。"
+    ),
+    "Only if it is no worse than what serves, in no label either.": (
+        "仅当它不比正在服务的版本差，且在任何标签上都不差时。"
+    ),
+    "Only if a metric is at least so much; it means --gate, too.": (
+        "仅当某个指标至少达到该值时；同时表示 --gate。"
+    ),
+    "Only if 19 of 20 single texts take no longer; it means --gate, too.": (
+        "仅当二十条单独文本中有十九条不超过该耗时；同时表示 --gate。"
+    ),
+    "Its rows count; else those that it was trained on.": (
+        "以它的行为准；默认为该版本训练所用的数据集。"
+    ),
+    "What computes, as it shall serve.": "用什么计算，应与服务时相同。",
+    "Of the weights, as it shall serve.": "权重的精度，应与服务时相同。",
     "Only rows that have this label.": "只看真实标签为此的行。",
     "Only rows that were given this label.": "只看被预测为此标签的行。",
     "Also rows that were answered right.": "也包括答对的行。",
@@ -285,6 +305,14 @@ CHINESE: dict[str, str] = {
     "rows": "行数",
     "labels": "标签",
     "label": "标签",
+    "metric": "指标",
+    "difference": "差值",
+    "95 %": "95 % 区间",
+    "fixed": "修正",
+    "broken": "变错",
+    "p": "p 值",
+    "worse in": "变差之处",
+    "latency": "延迟",
     "made": "创建",
     "splits": "划分",
     "columns": "列",

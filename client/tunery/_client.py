@@ -23,7 +23,7 @@ from tunery import _calls as calls
 from tunery._batches import Batch, batches
 from tunery._callers import Caller
 from tunery._http import Session
-from tunery._inputs import the_version
+from tunery._inputs import id_of, target_of, the_version
 from tunery._resources import (
     Datasets,
     Deployments,
@@ -41,14 +41,19 @@ from tunery._uploads import Source
 from tunery.errors import ApiError
 from tunery.types import (
     Columns,
+    Comparison,
+    Dataset,
+    Gate,
     Hyperparameters,
     Live,
+    ModelVersion,
     Policies,
     Prediction,
     PredictResponse,
     ProblemPage,
     Ready,
     RecipeChoice,
+    Split,
     Task,
     TextInput,
     TextPair,
@@ -122,6 +127,7 @@ class Client:
         validation: Source | None = None,
         test: Source | None = None,
         deploy: str | None = None,
+        gate: Gate | None = None,
         dataset: str | None = None,
         task: Task = "text_classification",
         columns: Columns | None = None,
@@ -157,6 +163,7 @@ class Client:
             recipe=recipe,
             hyperparameters=hyperparameters,
             deploy=deploy,
+            gate=gate,
         )
         job = started.wait(timeout=timeout, progress=progress)
         return Tuned(
@@ -166,6 +173,25 @@ class Client:
             evaluation=self.evaluations.of(job, timeout=timeout),
             deployment=self.deployments.wait(deploy, timeout=timeout) if deploy else None,
         )
+
+    def compare(
+        self,
+        a: str | ModelVersion,
+        b: str | ModelVersion,
+        *,
+        dataset: str | Dataset | None = None,
+        split: Split = "test",
+    ) -> Comparison:
+        """Return how `a` does beside `b` on the same rows, by their newest evaluations.
+
+        Without a dataset on that which `a` was trained on; a checkpoint is named by its id.
+
+        Raises:
+            NotEvaluated: one of them has no evaluation there; the hint says what to run.
+        """
+        on = None if dataset is None else id_of(dataset)
+        call = calls.compare(target_of(a), target_of(b), dataset=on, split=split)
+        return self._caller.send(call)
 
     def live(self) -> Live:
         """Return that the service answers, and its version."""

@@ -14,6 +14,7 @@ from tunery.types import (
     Evaluation,
     File,
     FinetuneSpec,
+    Gate,
     Hyperparameters,
     Job,
     Key,
@@ -43,6 +44,13 @@ def id_of(resource: str | Dataset | Evaluation | File | Job | Key) -> str:
     if not isinstance(found, str):
         raise InvalidArgument(f"{type(resource).__name__} is no id and nothing that has one")
     return found
+
+
+def target_of(target: str | ModelVersion) -> str:
+    """Return a version, or the id of a checkpoint. Raises like `version_of`."""
+    if isinstance(target, str) and target.startswith("ckpt_") and "/" not in target:
+        return target
+    return version_of(target)
 
 
 def version_of(version: str | ModelVersion) -> str:
@@ -112,10 +120,17 @@ def finetune_spec(
     priority: int,
     evaluate: bool,
     deploy: str | None,
+    gate: Gate | None,
     metadata: Mapping[str, str] | None,
     dry_run: bool = False,
 ) -> FinetuneSpec:
-    """Return the spec of a fine-tune."""
+    """Return the spec of a fine-tune.
+
+    Raises:
+        InvalidArgument: a gate, and nothing that is to be deployed.
+    """
+    if gate is not None and deploy is None:
+        raise InvalidArgument("a gate is of a deployment: pass deploy, too")
     return FinetuneSpec(
         dataset=id_of(dataset),
         model=model,
@@ -124,7 +139,7 @@ def finetune_spec(
         hyperparameters=hyperparameters or Hyperparameters(),
         checkpoints=checkpoints or Checkpoints(),
         priority=priority,
-        then=Then(evaluate=evaluate, deploy=DeployStep(name=deploy) if deploy else None),
+        then=Then(evaluate=evaluate, deploy=DeployStep(name=deploy, gate=gate) if deploy else None),
         metadata=dict(metadata or {}),
         dry_run=dry_run,
     )

@@ -49,6 +49,7 @@ from tunery.types import (
     Evaluation,
     Event,
     File,
+    Gate,
     Hyperparameters,
     JobKind,
     JobStatus,
@@ -509,6 +510,7 @@ class Finetune:
         priority: int = 50,
         evaluate: bool = True,
         deploy: str | None = None,
+        gate: Gate | None = None,
         metadata: Mapping[str, str] | None = None,
         dry_run: bool = False,
         idempotency_key: str | None = None,
@@ -517,7 +519,8 @@ class Finetune:
 
         `base_model` is one of `client.models.base_models()`, or a version such as `intent/2`:
         labels that it knows keep their rows of its head, others begin anew.
-        `evaluate` reads the test split afterwards; `deploy` names what then serves the version.
+        `evaluate` reads the test split afterwards; `deploy` names what then serves the version, if
+        that has passed the `gate`.
         With `dry_run` it is only rehearsed, on a hundredth of the rows: `result.dry_run` says what
         that has shown. A program that may be started twice passes its own `idempotency_key`.
         """
@@ -531,6 +534,7 @@ class Finetune:
             priority=priority,
             evaluate=evaluate,
             deploy=deploy,
+            gate=gate,
             metadata=metadata,
             dry_run=dry_run,
         )
@@ -558,6 +562,7 @@ class Finetune:
             priority=priority,
             evaluate=True,
             deploy=None,
+            gate=None,
             metadata=None,
         )
         return self._caller.send(calls.estimate_finetune(spec))
@@ -578,15 +583,22 @@ class Evaluations:
         checkpoint: str | None = None,
         split: Split = "test",
         allow_train: bool = False,
+        runtime: RuntimeName | None = None,
+        precision: ServingPrecision = "fp32",
         idempotency_key: str | None = None,
     ) -> Job:
-        """Queue an evaluation of a version, or of a checkpoint, and return its job."""
+        """Queue an evaluation of a version, or of a checkpoint, and return its job.
+
+        `runtime` and `precision` are those that it is to be served with.
+        """
         spec = EvaluateSpec(
             version=None if version is None else version_of(version),
             checkpoint=checkpoint,
             dataset=id_of(dataset),
             split=split,
             allow_train=allow_train,
+            runtime=runtime or "auto",
+            precision=precision,
         )
         return self._jobs.bound(self._caller.send(calls.evaluate(spec), key=idempotency_key))
 
@@ -700,6 +712,7 @@ class Deployments:
         strategy: Strategy = "swap",
         pinned: bool = False,
         allow_label_change: bool = False,
+        gate: Gate | None = None,
         wait: bool = True,
         timeout: float | None = None,
     ) -> Deployment:
@@ -708,8 +721,11 @@ class Deployments:
         `strategy="recreate"` unloads the old version first, where memory does not hold both. What
         is `pinned` is never unloaded to make room for others. A version with other labels than what
         serves is refused unless `allow_label_change` says so.
+        With a `gate` it must have shown first that it is good enough, and no worse than what
+        serves.
 
         Raises:
+            GateFailed: evaluations speak against it.
             DeploymentFailed: it does not serve it; what served before serves on.
             TimedOut: it is still loading after `timeout` seconds.
         """
@@ -722,6 +738,7 @@ class Deployments:
             strategy=strategy,
             pinned=pinned,
             allow_label_change=allow_label_change,
+            gate=gate,
         )
         deployment = self._caller.send(calls.put_deployment(name, spec))
         return self.wait(deployment, timeout=timeout) if wait else deployment

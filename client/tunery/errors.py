@@ -407,6 +407,14 @@ class LastAdminKey(Conflict):
     """It is the last admin key."""
 
 
+class NotEvaluated(Conflict):
+    """There is no evaluation to compare."""
+
+
+class GateFailed(Conflict):
+    """The gate does not let the version pass."""
+
+
 class NoEarlierVersion(Conflict):
     """There is nothing to roll back to."""
 

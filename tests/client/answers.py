@@ -182,6 +182,55 @@ EVALUATED_ROW: JSON = {
     "margin": -0.4,
     "loss": 1.6,
 }
+COMPARISON: JSON = {
+    "dataset": "ds_1",
+    "split": "test",
+    "runtime": "openvino",
+    "precision": "fp32",
+    "rows": 3080,
+    "a": {
+        "version": "intent/3",
+        "evaluation": "eval_2",
+        "bytes": 91_500_000,
+        "latency": {
+            "device": "cpu",
+            "threads": 2,
+            "single": {"p50_ms": 4.0, "p95_ms": 6.0},
+            "eight": {"p50_ms": 20.0, "p95_ms": 30.0},
+        },
+    },
+    "b": {"version": "intent/2", "evaluation": "eval_1", "bytes": 90_000_000, "latency": None},
+    "metrics": {
+        "accuracy": {"a": 0.926, "b": 0.913, "difference": 0.013, "low": 0.004, "high": 0.022}
+    },
+    "tests": [{"metric": "macro_f1", "p_value": 0.01, "threshold": 0.02, "worse": True}],
+    "changed": {"fixed": 71, "broken": 31, "p_value": 0.0001},
+    "labels": [
+        {
+            "label": "card_arrival",
+            "support": 40,
+            "a": 0.9,
+            "b": None,
+            "fixed": 1,
+            "broken": 5,
+            "p_value": 0.22,
+            "corrected": 1.0,
+            "worse": False,
+        }
+    ],
+    "fixed": [],
+    "broken": [
+        {
+            "row": 12,
+            "line": 118,
+            "text": "where is it?",
+            "text_pair": None,
+            "label": "card_arrival",
+            "a": "lost_or_stolen_card",
+            "b": "card_arrival",
+        }
+    ],
+}
 VERSION: JSON = {
     "version": "intent/3",
     "model": "intent",

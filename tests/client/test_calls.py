@@ -14,6 +14,7 @@ from tests.client.answers import (
     API_KEY,
     BASE_MODEL,
     CHECKPOINT,
+    COMPARISON,
     CSV,
     DATASET,
     DEPLOYMENT,
@@ -46,7 +47,7 @@ from tests.client.answers import (
     refused,
 )
 
-from tunery import AsyncClient, Client
+from tunery import AsyncClient, Client, Gate, InvalidArgument
 from tunery.types import Transform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +91,7 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "GET /evaluations": (200, page(EVALUATION)),
     "GET /evaluations/{evaluation_id}": (200, EVALUATION),
     "GET /evaluations/{evaluation_id}/errors": (200, page(EVALUATED_ROW)),
+    "GET /compare": (200, COMPARISON),
     "GET /models": (200, page(MODEL)),
     "GET /models/{name}": (200, MODEL),
     "GET /models/{name}/versions/{number}": (200, VERSION),
@@ -116,6 +118,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "problem": lambda client: client.problem("unknown-field"),
     "metrics": lambda client: client.metrics(),
     "openapi": lambda client: client.openapi(),
+    "compare": lambda client: client.compare("intent/3", "intent/2", dataset="ds_1"),
     "tune": lambda client: client.tune(FILE["id"], model="intent", deploy="intent"),
     "files.upload": lambda client: client.files.upload(CSV, name="reviews.csv"),
     "files.get": lambda client: client.files.get("file_1"),
@@ -525,6 +528,7 @@ def test_a_deploy_sends_nothing_that_was_not_asked_for() -> None:
         "strategy": "swap",
         "allow_label_change": False,
         "pinned": False,
+        "gate": None,
     }
 
 
@@ -553,10 +557,8 @@ def test_a_fine_tune_sends_what_follows_it() -> None:
         client.finetune("ds_1", model="intent", deploy="live", evaluate=False, metadata={"a": "b"})
 
     sent = json.loads(recorder.requests[0].content)
-    assert sent["then"] == {
-        "evaluate": False,
-        "deploy": {"name": "live", "allow_label_change": False},
-    }
+    deploy = {"name": "live", "allow_label_change": False, "gate": None}
+    assert sent["then"] == {"evaluate": False, "deploy": deploy}
     assert (sent["dataset"], sent["model"], sent["metadata"]) == ("ds_1", "intent", {"a": "b"})
 
 
@@ -581,3 +583,29 @@ def test_tune_does_the_whole_job_and_returns_all_of_it(tmp_path: Path) -> None:
     assert (tuned.version, tuned.evaluation.id, tuned.dataset.id) == ("intent/3", "eval_1", "ds_1")
     assert tuned.deployment is not None
     assert tuned.deployment.name == "intent"
+
+
+def test_a_gate_goes_with_what_is_deployed() -> None:
+    recorder = Recorder()
+    gate = Gate(minimum={"macro_f1": 0.9}, no_label_loss=False)
+
+    with client_of(recorder) as client:
+        client.deployments.deploy("intent", "intent/3", gate=gate, wait=False)
+        client.finetune("ds_1", model="intent", deploy="live", gate=gate)
+        with pytest.raises(InvalidArgument, match="pass deploy, too"):
+            client.finetune("ds_1", model="intent", gate=gate)
+
+    put, started = (json.loads(request.content) for request in recorder.requests)
+    assert put["gate"]["minimum"] == {"macro_f1": 0.9}
+    assert (put["gate"]["no_loss"], put["gate"]["no_label_loss"]) == (True, False)
+    assert started["then"]["deploy"]["gate"] == put["gate"]
+
+
+def test_checkpoints_are_compared_by_their_ids() -> None:
+    recorder = Recorder()
+
+    with client_of(recorder) as client:
+        client.compare("intent/3", "ckpt_1", split="validation")
+
+    [request] = recorder.requests
+    assert dict(request.url.params) == {"a": "intent/3", "b": "ckpt_1", "split": "validation"}

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 from tests.client.answers import (
+    COMPARISON,
     CSV,
     DATASET,
     DEPLOYMENT,
@@ -563,3 +564,53 @@ def test_metrics_are_printed_as_a_table_or_as_csv(
     assert status == 0
     assert asked == ["names=loss%2Cgrad_norm&downsample=9"]
     assert capsysbinary.readouterr().out.decode().startswith(printed)
+
+
+def test_a_comparison_says_what_is_worse(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[httpx.URL] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, json=COMPARISON)
+
+    with listening(handler) as url:
+        main(["compare", "intent/3", "intent/2", "--dataset", "ds_1", "--url", url])
+
+    assert asked[-1].path == "/compare"
+    assert dict(asked[-1].params) == {
+        "a": "intent/3",
+        "b": "intent/2",
+        "dataset": "ds_1",
+        "split": "test",
+    }
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "accuracy 0.9260 0.9130 +0.0130 +0.0040 … +0.0220" in printed
+    assert "fixed 71 broken 31 p 0.0001 worse in macro_f1" in printed
+    assert "latency 6.00 ms | – size 91.5 MB | 90 MB" in printed
+    assert "card_arrival 0.900 – 1 5 1" in printed
+    assert "118 where is it? card_arrival lost_or_stolen_card card_arrival" in printed
+
+
+def test_a_gate_is_asked_for_by_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(202, json=DEPLOYMENT)
+
+    flags = ["--minimum", "recall@a=b=0.9", "--max-latency", "20", "--gate-dataset", "ds_1"]
+    with listening(handler) as url:
+        main(["deploy", "intent", "intent/3", *flags, "--no-wait", "--url", url])
+        main(["deploy", "intent", "intent/3", "--minimum", "0.9", "--url", url])
+
+    [put] = asked
+    assert json.loads(put.content)["gate"] == {
+        "dataset": "ds_1",
+        "split": "test",
+        "minimum": {"recall@a=b": 0.9},
+        "maximum": {},
+        "no_loss": True,
+        "no_label_loss": True,
+        "max_latency_ms": 20.0,
+    }
+    assert "--minimum 0.9: METRIC=VALUE" in capsys.readouterr().err

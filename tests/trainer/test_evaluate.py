@@ -102,6 +102,20 @@ def test_baselines_have_the_primary_metric(spec: EvaluateRun) -> None:
     assert evaluated.tfidf_rows == 90
 
 
+def test_an_answer_is_timed_alone_and_among_eight(spec: EvaluateRun) -> None:
+    events: list[AnyEvent] = []
+
+    program.run(spec, events.append, lambda: False)
+
+    evaluated = events[-1]
+    assert isinstance(evaluated, Evaluated)
+    latency = evaluated.latency
+    assert latency is not None
+    assert (latency.device, latency.threads) == ("cpu", 1)
+    for found in (latency.single, latency.eight):
+        assert 0 < found.p50_ms <= found.p95_ms
+
+
 def test_without_the_training_rows_only_the_untrained_model_is_known(spec: EvaluateRun) -> None:
     events: list[AnyEvent] = []
 

@@ -18,8 +18,9 @@ from transformers import (
 
 from tunery_trainer import export
 from tunery_trainer.model import Classifier, load_classifier, save_classifier
-from tunery_trainer.model_files import OPENVINO_MODEL, ModelFacts
+from tunery_trainer.model_files import ModelFacts
 from tunery_trainer.parity import passes
+from tunery_trainer.protocol.serving import OPENVINO_MODEL
 from tunery_trainer.runtimes import load
 from tunery_trainer.tasks.texts import linear_head
 

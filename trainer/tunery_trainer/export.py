@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from tunery.types import Parity
 from tunery_trainer.model import Classifier, load_classifier
-from tunery_trainer.model_files import OPENVINO_MODEL, read_facts
+from tunery_trainer.model_files import read_facts
 from tunery_trainer.packed_classifier import PackedClassifier
 from tunery_trainer.packing import pack
 from tunery_trainer.parity import compare, passes
+from tunery_trainer.protocol.serving import OPENVINO_MODEL
 from tunery_trainer.runtimes import Runtime
 from tunery_trainer.runtimes.openvino import OpenVinoRuntime, import_openvino
 from tunery_trainer.runtimes.torch import TorchRuntime

@@ -23,7 +23,6 @@ from tunery_trainer.tasks import Fit
 
 FACTS_NAME = "tunery.json"
 CANARY_NAME = "canary.json"
-OPENVINO_MODEL = "openvino/model.xml"
 
 
 class ModelFacts(msgspec.Struct, kw_only=True, frozen=True):

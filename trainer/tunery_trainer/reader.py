@@ -54,6 +54,7 @@ class Reader:
                 wire.PreviewTexts()
                 | wire.ReadRows()
                 | wire.ReadErrors()
+                | wire.CompareEvaluations()
                 | wire.DiffDatasets()
                 | wire.ForecastFinetune()
             ):
@@ -111,7 +112,9 @@ class Reader:
 
     async def _answer(self, connection: Connection, message: wire.AnyQuestion) -> None:
         loop = asyncio.get_running_loop()
-        slow = isinstance(message, wire.DiffDatasets | wire.ForecastFinetune)
+        slow = isinstance(
+            message, wire.CompareEvaluations | wire.DiffDatasets | wire.ForecastFinetune
+        )
         thread = self._slow if slow else self._thread
         reply: wire.AnyReply
         try:
@@ -120,7 +123,8 @@ class Reader:
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
         except FileNotFoundError:
-            gone = "evaluation" if isinstance(message, wire.ReadErrors) else "dataset"
+            evaluated = isinstance(message, wire.ReadErrors | wire.CompareEvaluations)
+            gone = "evaluation" if evaluated else "dataset"
             reason = f"the rows of the {gone} were deleted"
             reply = wire.Refused(id=message.id, code=f"{gone}-not-found", message=reason)
         except Exception:
@@ -145,6 +149,12 @@ class Reader:
 
             found, has_more = stored_rows.read(Path(message.path), message)
             return wire.ErrorsRead(id=message.id, rows=found, has_more=has_more)
+        if isinstance(message, wire.CompareEvaluations):
+            from tunery_trainer.evaluate.comparison import compare as compare_evaluations
+
+            task = task_named(message.task)
+            figures = compare_evaluations(task, Path(message.one), Path(message.other))
+            return wire.EvaluationsCompared(id=message.id, figures=figures)
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)

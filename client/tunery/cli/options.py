@@ -1,6 +1,6 @@
 """Options that many commands have, and the root that all of them hang on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from tunery import Client
 from tunery.cli.terminal import Terminal
 from tunery.errors import TuneryError
-from tunery.types import Task
+from tunery.types import Gate, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
 COMPLETION_SECONDS = 2.0  # that a Tab may take
@@ -130,6 +130,43 @@ def file_options(function: F) -> F:
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
+
+
+def gate_options(function: F) -> F:
+    """Take what a version must have shown before it serves."""
+    decorators = [
+        click.option("--gate", "gated", is_flag=True,
+                     help="Only if it is no worse than what serves, in no label either."),
+        click.option("--minimum", "minima", multiple=True, metavar="METRIC=VALUE",
+                     help="Only if a metric is at least so much; it means --gate, too."),
+        click.option("--max-latency", metavar="MS", type=click.FloatRange(min=0, min_open=True),
+                     help="Only if 19 of 20 single texts take no longer; it means --gate, too."),
+    ]  # fmt: skip
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def gate_of(
+    gated: bool, minima: Sequence[str], max_latency: float | None, dataset: str | None = None
+) -> Gate | None:
+    """Return the gate that was asked for, if any.
+
+    Raises:
+        UsageError: a minimum is no METRIC=VALUE.
+    """
+    if not gated and not minima and max_latency is None:
+        return None
+    bounds: dict[str, float] = {}
+    for given in minima:
+        name, _, value = given.rpartition("=")
+        try:
+            bounds[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise click.UsageError(f"--minimum {given}: METRIC=VALUE")
+    return Gate(dataset=dataset, minimum=bounds, max_latency_ms=max_latency)
 
 
 def deployment_names(client: Client) -> list[str]:

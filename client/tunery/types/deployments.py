@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tunery.types._meta import MAX_INT, SLUG_PATTERN, Answer, Request, Timestamp, about
+from tunery.types._meta import (
+    MAX_INT,
+    SLUG_PATTERN,
+    Answer,
+    Request,
+    Score,
+    Timestamp,
+    about,
+)
 from tunery.types.problems import ErrorInfo
 
 RuntimeName = Literal["openvino", "torch"]
@@ -12,8 +20,46 @@ ServingPrecision = Literal["fp32", "bf16"]
 Strategy = Literal["swap", "recreate"]
 DeploymentStatus = Literal["loading", "ready", "idle", "failed", "degraded", "stopped"]
 
-
 _LABEL_CHANGE = "Whether it may have other labels than what serves under the name."
+
+
+class Gate(Request, kw_only=True, frozen=True):
+    """What a version must have shown before it takes over; an unset rule asks for nothing.
+
+    It rests on the newest evaluations of the version and of what serves, of the same rows, through
+    the runtime and in the precision that the version shall be served with.
+    """
+
+    dataset: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        about(
+            "On whose rows; null is the dataset that the version was trained on.",
+            None,
+            "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B",
+        ),
+    ] = None
+    split: Annotated[Literal["validation", "test"], about("Which of them.", "test")] = "test"
+    minimum: Annotated[
+        dict[Annotated[str, Meta(max_length=300)], Score],
+        about(
+            "Least value of metrics, by name; of one label `recall@label`, `precision@label` or "
+            "`f1@label`.",
+            {"macro_f1": 0.9, "recall@spam": 0.95},
+            max_length=50,
+        ),
+    ] = {}
+    maximum: Annotated[
+        dict[Annotated[str, Meta(max_length=300)], Score],
+        about("Largest value of metrics, such as of `mae` or `loss`.", {"mae": 0.4}, max_length=50),
+    ] = {}
+    no_loss: Annotated[
+        bool, about("It is not worse than what serves, on the whole, by more than chance.", True)
+    ] = True
+    no_label_loss: Annotated[bool, about("Nor in any label, all taken together.", True)] = True
+    max_latency_ms: Annotated[
+        Annotated[float, Meta(gt=0, le=1e9)] | None,
+        about("19 of 20 single texts take no longer, as its evaluation has measured.", None, 20.0),
+    ] = None
 
 
 class DeployStep(Request, kw_only=True, frozen=True):
@@ -21,6 +67,9 @@ class DeployStep(Request, kw_only=True, frozen=True):
 
     name: Annotated[str, about("Name of the deployment.", "intent", pattern=SLUG_PATTERN)]
     allow_label_change: Annotated[bool, about(_LABEL_CHANGE, False)] = False
+    gate: Annotated[
+        Gate | None, about("Judged when the evaluation that follows has ended; null lets all pass.")
+    ] = None
 
 
 class DeploymentSpec(Request, kw_only=True, frozen=True):
@@ -52,6 +101,9 @@ class DeploymentSpec(Request, kw_only=True, frozen=True):
     ] = "swap"
     pinned: Annotated[bool, about("Never unloaded to make room for others.", False)] = False
     allow_label_change: Annotated[bool, about(_LABEL_CHANGE, False)] = False
+    gate: Annotated[
+        Gate | None, about("What it must have shown before it takes over; null lets all pass.")
+    ] = None
 
 
 class Desired(Answer, kw_only=True, frozen=True):

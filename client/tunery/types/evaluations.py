@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from tunery.types._meta import MAX_INT, Answer, Count, Ratio, Request, Score, Timestamp, about
 from tunery.types.datasets import Split
+from tunery.types.deployments import RuntimeName, ServingPrecision
 
 ErrorSort = Literal["row", "score", "-score", "margin", "-margin", "loss", "-loss"]
 
@@ -18,6 +19,13 @@ class EvaluateSpec(Request, kw_only=True, frozen=True):
     dataset: Annotated[str, about("Dataset id.", "ds_01JD8Y3G5Z8N4W2Q6R7T9V1X3B")]
     split: Annotated[Split, about("Which rows.", "test")] = "test"
     allow_train: Annotated[bool, about("Must be true for split `train`.", False)] = False
+    runtime: Annotated[
+        Literal["auto"] | RuntimeName,
+        about("`auto` is the compiled one where an export exists.", "auto"),
+    ] = "auto"
+    precision: Annotated[
+        ServingPrecision, about("Of the weights; as it shall be served.", "fp32")
+    ] = "fp32"
 
 
 class Metric(Answer, kw_only=True, frozen=True):
@@ -150,6 +158,22 @@ class FitVerdict(Answer, kw_only=True, frozen=True):
     baseline: Annotated[Score | None, about("Of TF-IDF on the evaluated rows.", 0.88)]
 
 
+class Percentiles(Answer, kw_only=True, frozen=True):
+    """How long answers take."""
+
+    p50_ms: Annotated[float, about("Half of them take no longer.", 4.2, ge=0, le=1e9)]
+    p95_ms: Annotated[float, about("19 of 20 take no longer.", 6.1, ge=0, le=1e9)]
+
+
+class Latency(Answer, kw_only=True, frozen=True):
+    """Tokenizer and runtime, without queue and HTTP, on a machine that may have had other work."""
+
+    device: Annotated[str, about("What computed.", "cpu")]
+    threads: Annotated[int, about("Of it.", 2, ge=1, le=MAX_INT)]
+    single: Annotated[Percentiles, about("Of one text at a time.")]
+    eight: Annotated[Percentiles, about("Of eight texts at once.")]
+
+
 class Lineage(Answer, kw_only=True, frozen=True):
     """Which evaluated rows the model has seen, in any of the datasets that its weights come from.
 
@@ -231,6 +255,9 @@ class Evaluation(Answer, kw_only=True, frozen=True):
     ] = None
     lineage: Annotated[
         Lineage | None, about("What the model has seen of these rows; null where nobody looked.")
+    ] = None
+    latency: Annotated[
+        Latency | None, about("How long an answer takes; null where nobody measured.")
     ] = None
     bytes: Annotated[
         int, about("Size of its stored rows; 0 once these are deleted.", 71234, ge=0, le=MAX_INT)

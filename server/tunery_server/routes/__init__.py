@@ -4,6 +4,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from tunery_server.routes import (
     base_models,
+    comparisons,
     datasets,
     deployments,
     evaluate,
@@ -36,6 +37,7 @@ def all_handlers() -> list[HTTPRouteHandler]:
         base_models,
         finetune,
         evaluate,
+        comparisons,
         jobs,
         events,
         models,

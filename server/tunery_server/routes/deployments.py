@@ -1,16 +1,23 @@
 """Deployments: what a name should serve. The supervisor loads it beside the old one and flips."""
 
+from functools import partial
+
 from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Deployment, DeploymentSpec, Device, DeviceList, Page
+from tunery.types import Deployment, DeploymentSpec, Device, DeviceList, Gate, Page
 from tunery_server.answers import Wait, answer, encode, etag_of, names, watched
-from tunery_server.db.queries import deployments
+from tunery_server.db.queries import datasets, deployments
+from tunery_server.gates import Judge
 from tunery_server.idempotency import NO_BODY, Created, create
+from tunery_server.ids import is_id
 from tunery_server.pagination import After, Limit, check_after, is_slug
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
+from tunery_server.routes.comparisons import compared
+from tunery_server.routes.datasets import unknown
 from tunery_server.routes.targets import find_target, one_target
 from tunery_server.waking import NEWS_PREFIX
 
@@ -47,6 +54,7 @@ async def deploy(
     if not is_slug(name):
         raise Refusal("invalid-name", f"{quote(name)}: use lower-case letters, digits and . _ -")
     one_target(data.version, data.checkpoint)
+    await _check_gate(request, name, data)
     async with request.services.database.write() as connection:
         await _check_match(request, connection, name)
         await find_target(connection, request.project, data.version, data.checkpoint)
@@ -68,7 +76,10 @@ async def remove(request: Request, name: FromPath[str]) -> Response[Deployment]:
 
 @post("/deployments/{name:str}/rollback", status_code=202, operation_id="rollback_deployment")
 async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment]:
-    """Serve again what was ready here before; once per Idempotency-Key."""
+    """Serve again what was ready here before, whatever its gate says now.
+
+    Once per Idempotency-Key.
+    """
     if not is_slug(name):
         raise _unknown(name)
 
@@ -79,7 +90,7 @@ async def rollback(request: Request, name: FromPath[str]) -> Response[Deployment
         if earlier is None:
             raise Refusal("no-earlier-version", f"{name} has served nothing but {target or 'this'}")
         await find_target(connection, request.project, earlier.version, earlier.checkpoint)
-        return await _put(request, connection, name, earlier)
+        return await _put(request, connection, name, replace(earlier, gate=None))
 
     return await create(request, Deployment, make, body_sha256=NO_BODY)
 
@@ -97,6 +108,37 @@ async def list_devices(request: Request) -> Response[DeviceList]:
         occupants=occupants,
     )
     return answer(DeviceList(data=[device]))
+
+
+async def _check_gate(request: Request, name: str, spec: DeploymentSpec) -> None:
+    """Refuse a version that its gate keeps out, as far as can be known now.
+
+    Where an evaluation goes on, or what serves lacks one, the supervisor judges.
+    """
+    if spec.gate is None:
+        return
+    async with request.services.database.read() as connection:
+        await find_target(connection, request.project, spec.version, spec.checkpoint)
+        await _check_dataset(request, connection, spec.gate)
+    services = request.services
+    judge = Judge(
+        services.database,
+        services.artifacts,
+        services.settings.engine_device,
+        partial(compared, services),
+    )
+    verdict = await judge.judge(request.project, name, spec)
+    if verdict.failures and not (verdict.waits or verdict.unknown):
+        raise Refusal("gate-failed", verdict.message, errors=verdict.failures)
+
+
+async def _check_dataset(request: Request, connection: AsyncConnection, gate: Gate) -> None:
+    named = gate.dataset
+    if named is None:
+        return
+    row = await datasets.row_of(connection, request.project, named) if is_id(named, "ds") else None
+    if row is None:
+        raise unknown(named)
 
 
 async def _put(

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Estimate, FieldError, FinetuneSpec, Job, RecipeChoice
+from tunery.types import Estimate, FieldError, FinetuneSpec, Gate, Job, RecipeChoice
 from tunery_server import disk
 from tunery_server.answers import answer
 from tunery_server.db.queries import datasets, deployments, jobs
@@ -187,6 +187,8 @@ def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> 
     if pairs and SCRATCH_BASE in base.lineage:  # whose tokenizer can't part two texts
         message = f"{spec.base_model} reads single texts; the dataset holds pairs"
         raise _refusal("pair-mismatch", "/base_model", message)
+    if spec.then.deploy is not None and spec.then.deploy.gate is not None:
+        _check_gate(spec, spec.then.deploy.gate, dataset)
     errors = [
         FieldError(
             code="not-for-task", message=each.message, pointer=f"/hyperparameters/{each.name}"
@@ -204,6 +206,19 @@ def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> 
             "/hyperparameters/batch_size",
             f"{batch_size} examples a batch; the training split has {rows}",
         )
+
+
+def _check_gate(spec: FinetuneSpec, gate: Gate, dataset: Row[Any]) -> None:
+    """Refuse a gate that the evaluation which follows can't answer."""
+    if not spec.then.evaluate:
+        message = "the gate waits for an evaluation: let then.evaluate be true"
+        raise _refusal("schema-violation", "/then/evaluate", message)
+    if (gate.dataset or spec.dataset, gate.split) != (spec.dataset, "test"):
+        message = f"the evaluation that follows is on split test of {spec.dataset}"
+        raise _refusal("schema-violation", "/then/deploy/gate", message)
+    if not (dataset.splits or {}).get("test"):
+        message = f"{spec.dataset} has no test rows, on which the gate could rest"
+        raise _refusal("invalid-split", "/then/deploy/gate", message)
 
 
 def _refusal(code: str, pointer: str, message: str) -> Refusal:

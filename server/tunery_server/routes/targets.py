@@ -1,5 +1,8 @@
 """Targets: a version or a checkpoint, as evaluations and deployments name it."""
 
+from typing import Any
+
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import FieldError
@@ -22,16 +25,19 @@ def one_target(version: str | None, checkpoint: str | None) -> None:
 
 async def find_target(
     connection: AsyncConnection, project: str, version: str | None, checkpoint: str | None
-) -> None:
-    """Refuse a spec that names what is not there.
+) -> Row[Any]:
+    """Return the row of what a spec names.
 
     Raises:
         Refusal: model-not-found or checkpoint-not-found.
     """
     if version is not None:
-        if len(version) > 80 or await models.row_of(connection, project, version) is None:
+        row = await models.row_of(connection, project, version) if len(version) <= 80 else None
+        if row is None:
             raise Refusal("model-not-found", f"there is no version {quote(version)}")
-        return
+        return row
     named = checkpoint or ""
-    if not is_id(named, "ckpt") or await checkpoints.row_of(connection, project, named) is None:
+    row = await checkpoints.row_of(connection, project, named) if is_id(named, "ckpt") else None
+    if row is None:
         raise Refusal("checkpoint-not-found", f"there is no checkpoint {quote(named)}")
+    return row

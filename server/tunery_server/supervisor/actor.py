@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from tunery.types import Actual, DeploymentSpec, Parity
 from tunery_server.supervisor.attempt import error_info
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed
+from tunery_server.supervisor.gatekeeper import Gatekeeper
 from tunery_server.supervisor.loads import Loader, replicas_of
 from tunery_server.supervisor.record import Record, actual_of
 from tunery_server.supervisor.room import NO_ROOM, Room
@@ -35,10 +36,17 @@ class DeploymentActor:
     """One deployment: its engines, its desired generation, its flips."""
 
     def __init__(
-        self, row: Row[Any], record: Record, loader: Loader, starter: EngineStarter, room: Room
+        self,
+        row: Row[Any],
+        record: Record,
+        gatekeeper: Gatekeeper,
+        loader: Loader,
+        starter: EngineStarter,
+        room: Room,
     ) -> None:
         self._owner = f"{row.project}/{row.name}"
         self._record = record
+        self._gatekeeper = gatekeeper
         self._loader = loader
         self._starter = starter
         self._tenant = room.enter(self._owner)
@@ -50,6 +58,7 @@ class DeploymentActor:
         self._labels: frozenset[str] | None = None  # of what served last
         self._asleep = False  # unloaded until it is asked for
         self._asked_for = False
+        self._waits = False  # for an evaluation that the gate of what is desired rests on
         self._degraded = False
         self._changed = asyncio.Event()
         self._deaths = 0
@@ -57,7 +66,7 @@ class DeploymentActor:
 
     def notice(self, row: Row[Any]) -> None:
         """Take note of the row as it is now."""
-        if row.generation != self._row.generation:
+        if self._waits or row.generation != self._row.generation:
             self._row = row
             self._changed.set()
 
@@ -100,7 +109,8 @@ class DeploymentActor:
                 while self._row.generation != handled:
                     self._changed.clear()
                     wanted = self._row
-                    await self._carry_out(wanted)
+                    if not await self._pass(wanted):
+                        break
                     handled = wanted.generation
                 if self._asleep and self._asked_for:
                     await self._wake()
@@ -142,6 +152,19 @@ class DeploymentActor:
             history=False,
         )
         return int(row.actual_generation)
+
+    async def _pass(self, row: Row[Any]) -> bool:
+        """Carry out one PUT, if its gate lets it pass; return whether the PUT is done with."""
+        self._waits = False
+        try:
+            if row.desired is not None:
+                self._waits = not await self._gatekeeper.admits(self._owner, row.desired)
+        except LoadFailed as error:
+            await self._write_failure(row.desired, row.generation, error)
+            return True
+        if not self._waits:
+            await self._carry_out(row)
+        return not self._waits
 
     async def _carry_out(self, row: Row[Any]) -> None:
         """Bring one PUT about, unless a later one supersedes it."""

@@ -19,6 +19,7 @@ from tunery_server.supervisor.actor import DeploymentActor
 from tunery_server.supervisor.attempt import Tell
 from tunery_server.supervisor.bell import Bell
 from tunery_server.supervisor.engines import EngineStarter
+from tunery_server.supervisor.gatekeeper import Gatekeeper
 from tunery_server.supervisor.loads import Loader
 from tunery_server.supervisor.record import Record
 from tunery_server.supervisor.room import Room
@@ -37,12 +38,14 @@ class Deployer:
         database: Database,
         artifacts: Artifacts,
         starter: EngineStarter,
+        gatekeeper: Gatekeeper,
         bell: Bell,
         tell: Tell,
     ) -> None:
         self._idle_seconds = settings.idle_unload_seconds
         self._database = database
         self._starter = starter
+        self._gatekeeper = gatekeeper
         self._bell = bell
         self._tell = tell
         self._room = Room(int(settings.engine_memory), self._look)
@@ -94,7 +97,9 @@ class Deployer:
         if known is not None:
             return known
         record = Record(self._database, self._tell, row.project, row.name)
-        actor = DeploymentActor(row, record, self._loader, self._starter, self._room)
+        actor = DeploymentActor(
+            row, record, self._gatekeeper, self._loader, self._starter, self._room
+        )
         self._actors[owner] = actor
         return actor
 

@@ -64,6 +64,20 @@ class Conversation:
         self._writer.close()
 
 
+async def converse(socket: Path, message: wire.AnyMessage) -> wire.AnyReply | None:
+    """Return the one reply to one message, or None where the other end is gone.
+
+    Raises:
+        OSError: nobody listens.
+    """
+    conversation = Conversation(*await asyncio.open_unix_connection(str(socket)))
+    try:
+        await conversation.say(message)
+        return await conversation.reply()
+    finally:
+        conversation.close()
+
+
 class Engine:
     """One engine process, from its start to its exit."""
 

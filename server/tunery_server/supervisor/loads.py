@@ -5,11 +5,10 @@ import asyncio
 from tunery.types import DeploymentSpec, Parity
 from tunery_server.artifacts import Artifacts
 from tunery_server.db.engine import Database
-from tunery_server.db.queries import deployments
+from tunery_server.db.queries import deployments, targets
 from tunery_server.disk import weights_bytes
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed, Target
 from tunery_server.supervisor.room import Room, Tenant
-from tunery_server.supervisor.specs import model_row
 
 _SHOWN_LABELS, _SHOWN_CHARACTERS = 5, 80  # in a message
 
@@ -72,7 +71,7 @@ class Loader:
 
     async def _target(self, project: str, spec: DeploymentSpec) -> tuple[Target, Parity | None]:
         async with self._database.read() as connection:
-            row = await model_row(connection, project, spec)
+            row = await targets.row_of(connection, project, deployments.target_of(spec))
         if row is None:
             raise LoadFailed("model-not-found", "the version was deleted")
         model_dir = await self._artifacts.fetch(row.artifact)

@@ -50,6 +50,7 @@ from tunery_server.supervisor.bell import Bell, Datagrams
 from tunery_server.supervisor.child import Nursery
 from tunery_server.supervisor.deployments import Deployer
 from tunery_server.supervisor.engines import EngineStarter
+from tunery_server.supervisor.gatekeeper import Gatekeeper
 from tunery_server.supervisor.jobs import JobRunner
 from tunery_server.supervisor.ledger import Ledger
 from tunery_server.supervisor.memory import engine_budget
@@ -150,8 +151,15 @@ class Supervisor:
         )
         ledger = Ledger(self._settings, self._artifacts)
         starter = EngineStarter(self._settings, self._nursery, ledger)
+        gatekeeper = Gatekeeper(self._settings, self._database, self._artifacts)
         deployer = Deployer(
-            self._settings, self._database, self._artifacts, starter, self._bell, datagrams.tell
+            self._settings,
+            self._database,
+            self._artifacts,
+            starter,
+            gatekeeper,
+            self._bell,
+            datagrams.tell,
         )
         datagrams.on_wanted(deployer.ask_for)
         await deployer.forget_last_life()

@@ -191,6 +191,7 @@ class Publisher:
                 fit=made.fit,
                 calibration=made.calibration,
                 lineage=made.lineage,
+                latency=made.latency,
                 bytes=made.size_bytes,
             )
             moved = await jobs.move(
@@ -288,11 +289,13 @@ class Publisher:
             )
         if spec.then.deploy is not None:
             # The user's desire, carried out when its time has come.
+            step = spec.then.deploy
             target = DeploymentSpec(
                 version=version.version,
-                allow_label_change=spec.then.deploy.allow_label_change,
+                allow_label_change=step.allow_label_change,
+                gate=step.gate,
             )
-            await deployments.put(connection, job.project, spec.then.deploy.name, target)
+            await deployments.put(connection, job.project, step.name, target)
         moved = await jobs.move(
             connection,
             job.id,

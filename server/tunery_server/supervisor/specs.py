@@ -21,7 +21,15 @@ from tunery.types import (
 )
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels, BaseModelUnusable
-from tunery_server.db.queries import checkpoints, datasets, files, jobs, models
+from tunery_server.db.queries import (
+    checkpoints,
+    datasets,
+    deployments,
+    files,
+    jobs,
+    models,
+    targets,
+)
 from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.minilm import MINILM
@@ -191,7 +199,7 @@ class SpecWriter:
         dataset = await datasets.row_of(connection, job.project, spec.dataset)
         if dataset is None or dataset.status != "ready":
             raise SpecImpossible("dataset-not-ready", f"{spec.dataset} is not ready")
-        model = await model_row(connection, job.project, spec)
+        model = await targets.row_of(connection, job.project, deployments.target_of(spec))
         if model is None:
             raise SpecImpossible("model-not-found", "the model was deleted")
         folder = await self._artifacts.fetch(dataset.artifact)
@@ -204,7 +212,8 @@ class SpecWriter:
             model_dir=str(await self._artifacts.fetch(model.artifact)),
             manifest_sha256=model.manifest_sha256,
             rows=str(folder / f"{spec.split}.parquet"),
-            runtime="auto",
+            runtime=spec.runtime,
+            precision=spec.precision,
             device="cpu",
             threads=threads,
             train=own[0] if own else None,
@@ -250,13 +259,6 @@ class SpecWriter:
             else:
                 return path, damaged
         return None, damaged
-
-
-async def model_row(connection: AsyncConnection, project: str, spec: Any) -> Row[Any] | None:
-    """Return the row of what a spec names: a version or a checkpoint."""
-    if spec.version is not None:
-        return await models.row_of(connection, project, spec.version)
-    return await checkpoints.row_of(connection, project, spec.checkpoint or "")
 
 
 def _learned_validation(trained: Job | None) -> bool:

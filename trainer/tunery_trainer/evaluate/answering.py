@@ -43,8 +43,13 @@ class Answering:
         self._leash_released = leash_released
         self._outputs = task.outputs(len(facts.labels))
         self._encoder = task.encoder(model_dir, facts.max_length)
+        self.device, self.threads = spec.device, spec.threads
         self.runtime = runtimes.load(
-            model_dir, spec.runtime, device=spec.device, threads=spec.threads
+            model_dir,
+            spec.runtime,
+            device=spec.device,
+            threads=spec.threads,
+            precision=spec.precision,
         )
 
     def logits(self, texts: Sequence[Text]) -> NDArray[np.float32]:
@@ -69,6 +74,10 @@ class Answering:
             )
             self.alive(done)
         return logits
+
+    def answer(self, texts: Sequence[Text]) -> NDArray[np.float32]:
+        """Return the logits of a few texts (rows, outputs), as an engine computes them."""
+        return self.runtime.logits(self._encoder(texts).ids)
 
     def alive(self, rows: int = 0) -> None:
         """Say that the work goes on.

@@ -67,6 +67,27 @@ def redrawn_rows(strata: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         yield taken
 
 
+def redrawn_kinds(counts: NDArray[np.int64], strata: NDArray[np.int64]) -> Iterator[Floats]:
+    """Yield how many rows of each kind a draw has: (some draws, kinds) at a time.
+
+    Rows of a kind are alike, so that they need not be drawn one by one.
+
+    Shapes: counts, strata (kinds,), the rows and the stratum of each.
+    """
+    generator = np.random.default_rng(_SEED)
+    kinds = len(counts)
+    groups = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    left = min(DRAWS, max(_MIN_DRAWS, _MAX_PICKED // max(1, kinds)))
+    while left > 0:
+        draws = min(left, max(1, _CHUNK_PICKED // kinds))
+        left -= draws
+        taken = np.empty((draws, kinds))
+        for group in groups:
+            rows = int(counts[group].sum())
+            taken[:, group] = generator.multinomial(rows, counts[group] / rows, size=draws)
+        yield taken
+
+
 def metrics_of(
     values: Mapping[str, float], draws: Mapping[str, Floats], reasons: Mapping[str, str]
 ) -> dict[str, Metric]:

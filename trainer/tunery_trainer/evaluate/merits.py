@@ -97,12 +97,16 @@ def chance_of_fewer(hits: int, rows: int, all_hits: int, all_rows: int) -> float
     return float(stats.hypergeom.cdf(hits, all_rows, all_hits, rows))
 
 
-def significant(chances: Sequence[float]) -> list[bool]:
-    """Return which of several tests stand, all taken together. Source: Holm 1979."""
+def significant(chances: Sequence[float], alpha: float = ALPHA) -> list[bool]:
+    """Return which of several tests stand, all taken together."""
+    return [each <= alpha for each in holm(chances)]
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return chances that are corrected for their number. Source: Holm 1979."""
     order = np.argsort(chances, kind="stable")
-    stands = [False] * len(chances)
-    for rank, place in enumerate(order.tolist()):
-        if chances[place] > ALPHA / (len(chances) - rank):
-            break
-        stands[place] = True
-    return stands
+    left = np.arange(len(chances), 0, -1)
+    corrected = np.minimum(1.0, np.maximum.accumulate(np.asarray(chances)[order] * left))
+    found = np.empty(len(chances))
+    found[order] = corrected
+    return found.tolist()

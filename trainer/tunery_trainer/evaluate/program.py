@@ -12,6 +12,7 @@ from pathlib import Path
 from tunery_trainer.evaluate import stored_rows
 from tunery_trainer.evaluate.answering import Answering, Released
 from tunery_trainer.evaluate.examination import Examination
+from tunery_trainer.evaluate.latency import latency_of
 from tunery_trainer.evaluate.measuring import measured
 from tunery_trainer.evaluate.splits import read_split
 from tunery_trainer.failure import Failure
@@ -60,6 +61,8 @@ def _evaluated(
     figures = measured(task, logits, split.targets, judged, facts.labels)
     examined = Examination(spec, facts, task, answering, split).examine(logits, judged, figures)
 
+    latency = latency_of(answering, split.texts)
+
     folder = Path(spec.work_dir, FOLDER)
     folder.mkdir()
     stored_rows.write(folder / stored_rows.NAME, split.table, judged, logits)
@@ -75,5 +78,6 @@ def _evaluated(
         per_class=figures.per_class,
         confusion=figures.confusion,
         primary_metric=task.primary_metric,
+        latency=latency,
         **examined._asdict(),
     )

@@ -50,6 +50,12 @@ def read(path: Path, asked: ReadErrors) -> tuple[list[EvaluatedRow], bool]:
         return [EvaluatedRow(**row) for row in _rows_at(file, shown)], has_more
 
 
+def rows_at(path: Path, places: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return rows by their places, without logits."""
+    with pq.ParquetFile(path) as file:
+        return _rows_at(file, places)
+
+
 def _chosen(file: Any, asked: ReadErrors) -> NDArray[np.int64]:
     """Return the places of the rows that were asked for, in the order that was asked for."""
     by = asked.sort.removeprefix("-")

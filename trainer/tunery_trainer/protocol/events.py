@@ -19,6 +19,7 @@ from tunery.types import (
     ErrorInfo,
     EvaluationFinding,
     FitVerdict,
+    Latency,
     Lineage,
     Metric,
     NonFinite,
@@ -159,6 +160,7 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     fit: FitVerdict | None
     calibration: Calibration | None
     lineage: Lineage
+    latency: Latency | None
 
 
 class Interrupted(ChildEvent, kw_only=True, frozen=True, tag="interrupted"):

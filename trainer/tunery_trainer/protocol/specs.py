@@ -101,6 +101,7 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     manifest_sha256: str
     rows: str  # Parquet
     runtime: str  # "auto", or a runtime's name
+    precision: str = "fp32"
     device: str
     threads: int
     train: str | None = None

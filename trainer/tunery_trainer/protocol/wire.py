@@ -15,6 +15,7 @@ from tunery.types import (
     ErrorSort,
     EvaluatedRow,
     Hyperparameters,
+    PairedFigures,
     Parity,
     Prediction,
     Preview,
@@ -97,6 +98,14 @@ class ReadErrors(Message, kw_only=True, frozen=True, tag="read_errors"):
     sort: ErrorSort
     offset: int
     limit: int
+
+
+class CompareEvaluations(Message, kw_only=True, frozen=True, tag="compare"):
+    """To the reader: hold one evaluation's Parquet file against another one's, of the same rows."""
+
+    task: Task
+    one: str
+    other: str
 
 
 class DiffDatasets(Message, kw_only=True, frozen=True, tag="diff"):
@@ -200,6 +209,12 @@ class ErrorsRead(Reply, kw_only=True, frozen=True, tag="errors_read"):
     has_more: bool
 
 
+class EvaluationsCompared(Reply, kw_only=True, frozen=True, tag="compared"):
+    """How one evaluation does beside another one."""
+
+    figures: PairedFigures
+
+
 class Diffed(Reply, kw_only=True, frozen=True, tag="diffed"):
     """What changed between two datasets."""
 
@@ -223,7 +238,7 @@ class Forecasted(Reply, kw_only=True, frozen=True, tag="forecasted"):
 
 
 AnyQuestion = (  # to the reader
-    PreviewTexts | ReadRows | ReadErrors | DiffDatasets | ForecastFinetune
+    PreviewTexts | ReadRows | ReadErrors | CompareEvaluations | DiffDatasets | ForecastFinetune
 )
 AnyMessage = Load | Predict | Cancel | Retire | Ping | AnyQuestion
 AnyReply = (
@@ -237,6 +252,7 @@ AnyReply = (
     | Previewed
     | RowsRead
     | ErrorsRead
+    | EvaluationsCompared
     | Diffed
     | Forecasted
 )

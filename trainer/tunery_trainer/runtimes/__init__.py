@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tunery_trainer.model_files import OPENVINO_MODEL
+from tunery_trainer.protocol.serving import runtime_of
 
 
 class Runtime(Protocol):
@@ -33,8 +33,7 @@ def load(
     Raises:
         Refusal: unsupported-precision, the device would have to compute in another one.
     """
-    compiled = device == "cpu" and (model_dir / OPENVINO_MODEL).is_file()
-    if runtime == "openvino" or (runtime == "auto" and compiled):
+    if runtime_of(model_dir, runtime, device=device) == "openvino":
         from tunery_trainer.runtimes.openvino import OpenVinoRuntime
 
         return OpenVinoRuntime(model_dir, threads=threads, precision=precision)

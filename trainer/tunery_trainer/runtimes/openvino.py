@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery_trainer.failure import Refusal
-from tunery_trainer.model_files import OPENVINO_MODEL
 from tunery_trainer.packing import Packed, forward_packed
 from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
+from tunery_trainer.protocol.serving import OPENVINO_MODEL
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}  # without one it takes bf16 where the CPU has it
 

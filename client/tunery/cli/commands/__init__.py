@@ -3,6 +3,7 @@
 import click
 
 from tunery import __version__
+from tunery.cli.commands.comparisons import compare
 from tunery.cli.commands.datasets import datasets
 from tunery.cli.commands.deployments import (
     deploy,
@@ -41,6 +42,7 @@ for _command in (
     jobs,
     evaluate,
     errors,
+    compare,
     models,
     deploy,
     rollback,

@@ -4,7 +4,8 @@ from typing import get_args
 
 import click
 
-from tunery.cli.options import Command, completing, deployment_names
+from tunery.cli.names import dataset_id
+from tunery.cli.options import Command, completing, deployment_names, gate_of, gate_options
 from tunery.cli.tables import Fact, ago, facts, size, status, table
 from tunery.cli.terminal import Terminal
 from tunery.types import Deployment, Device, ServingPrecision, Strategy
@@ -33,6 +34,8 @@ _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is load
 @click.option(
     "--allow-label-change", is_flag=True, help="Let it have other labels than what serves now."
 )
+@gate_options
+@click.option("--gate-dataset", help="Its rows count; else those that it was trained on.")
 @_no_wait
 @click.pass_obj
 def deploy(
@@ -44,12 +47,17 @@ def deploy(
     precision: ServingPrecision,
     pinned: bool,
     allow_label_change: bool,
+    gated: bool,
+    minima: tuple[str, ...],
+    max_latency: float | None,
+    gate_dataset: str | None,
     no_wait: bool,
 ) -> None:
     """Let NAME serve a version. VERSION is one such as intent/3, or a checkpoint's id.
 
     What serves until then goes on until the new one is ready; no request is dropped.
     """
+    on = None if gate_dataset is None else dataset_id(gate_dataset, terminal)
     checkpoint = version if version.startswith("ckpt_") else None
     found = terminal.client.deployments.deploy(
         name,
@@ -60,6 +68,7 @@ def deploy(
         precision=precision,
         pinned=pinned,
         allow_label_change=allow_label_change,
+        gate=gate_of(gated or on is not None, minima, max_latency, on),
         wait=not no_wait,
     )
     _print(terminal, found)

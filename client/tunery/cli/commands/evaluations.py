@@ -12,7 +12,14 @@ from tunery.cli.options import Command
 from tunery.cli.tables import facts, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
-from tunery.types import ErrorSort, EvaluatedRow, Evaluation, Metric
+from tunery.types import (
+    ErrorSort,
+    EvaluatedRow,
+    Evaluation,
+    Metric,
+    RuntimeName,
+    ServingPrecision,
+)
 
 _WEAKEST = 5
 _SHOWN = 120  # characters of a text
@@ -27,9 +34,26 @@ _HEADLINES = (  # all figures come with --json
 @click.option("--dataset", required=True, help="Its id or name.")
 @click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test",
               show_default=True, help="Which rows.")  # fmt: skip
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", *get_args(RuntimeName)]),
+    default="auto",
+    show_default=True,
+    help="What computes, as it shall serve.",
+)
+@click.option("--precision", type=click.Choice(get_args(ServingPrecision)), default="fp32",
+              show_default=True, help="Of the weights, as it shall serve.")  # fmt: skip
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
 @click.pass_obj
-def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach: bool) -> None:
+def evaluate(
+    terminal: Terminal,
+    version: str,
+    dataset: str,
+    split: Any,
+    runtime: Any,
+    precision: Any,
+    detach: bool,
+) -> None:
     """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
     if split == "train":
         terminal.say("The model was trained on these rows; new texts will do worse.")
@@ -40,6 +64,8 @@ def evaluate(terminal: Terminal, version: str, dataset: str, split: Any, detach:
         dataset=dataset_id(dataset, terminal),
         split=split,
         allow_train=split == "train",
+        runtime=None if runtime == "auto" else runtime,
+        precision=precision,
     )
     if detach:
         print_started(terminal, job)

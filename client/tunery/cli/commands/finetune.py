@@ -11,7 +11,7 @@ from tunery._progress import duration
 from tunery.cli.commands.evaluations import print_evaluation
 from tunery.cli.commands.jobs import print_started
 from tunery.cli.names import dataset_id
-from tunery.cli.options import Command, dataset_argument
+from tunery.cli.options import Command, dataset_argument, gate_of, gate_options
 from tunery.cli.tables import Fact, facts, resolved_text, size
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
@@ -44,6 +44,7 @@ def _hyperparameter_options(function: Any) -> Any:
 @_hyperparameter_options
 @click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any hyperparameter.")
 @click.option("--deploy", help="Deploy the new version under this name.")
+@gate_options
 @click.option("--no-evaluate", is_flag=True, help="Leave the test split unread.")
 @click.option("--priority", type=click.IntRange(0, 100), default=50, help="Higher goes first.")
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
@@ -59,6 +60,9 @@ def finetune(
     recipe: Any,
     others: tuple[str, ...],
     deploy: str | None,
+    gated: bool,
+    minima: tuple[str, ...],
+    max_latency: float | None,
     no_evaluate: bool,
     priority: int,
     detach: bool,
@@ -88,6 +92,7 @@ def finetune(
         priority=priority,
         evaluate=not no_evaluate,
         deploy=deploy,
+        gate=gate_of(gated, minima, max_latency),
         dry_run=dry_run,
     )
     if detach:

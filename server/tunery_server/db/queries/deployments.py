@@ -14,6 +14,7 @@ from tunery.types import (
     DeploymentEvent,
     DeploymentSpec,
     Desired,
+    EvaluateSpec,
     Occupant,
     Page,
 )
@@ -31,8 +32,8 @@ class Route(msgspec.Struct, kw_only=True, frozen=True):
     version: str
 
 
-def target_of(spec: DeploymentSpec) -> str:
-    """Return how answers name what a spec serves: a version, or a checkpoint id."""
+def target_of(spec: DeploymentSpec | EvaluateSpec) -> str:
+    """Return how answers name what a spec is about: a version, or a checkpoint id."""
     return spec.version or spec.checkpoint or ""
 
 
@@ -104,6 +105,15 @@ async def last_other(
         .limit(1)
     )
     return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def served(connection: AsyncConnection, project: str, name: str) -> str | None:
+    """Return the version or checkpoint that serves under a name now, or would after a restart."""
+    statement = select(deployments.c.actual_spec).where(
+        deployments.c.project == project, deployments.c.name == name
+    )
+    spec = (await connection.execute(statement)).scalar_one_or_none()
+    return None if spec is None else target_of(spec)
 
 
 async def in_use(connection: AsyncConnection) -> set[str]:

@@ -76,6 +76,26 @@ async def list_page(
     )
 
 
+async def of_target(
+    connection: AsyncConnection, project: str, target: str, *, dataset: str, split: str
+) -> list[Row[Any]]:
+    """Return the evaluations of a version or a checkpoint whose rows are kept, newest first."""
+    version = target if "/" in target else None
+    statement = (
+        select(evaluations)
+        .where(
+            evaluations.c.project == project,
+            evaluations.c.dataset == dataset,
+            evaluations.c.split == split,
+            evaluations.c.version.is_not_distinct_from(version),
+            evaluations.c.artifact.is_not(None),
+        )
+        .order_by(evaluations.c.id.desc())
+    )
+    rows = (await connection.execute(statement)).all()
+    return [row for row in rows if version or row.evaluation.checkpoint == target]
+
+
 async def uses(connection: AsyncConnection, dataset: str, split: str) -> int:
     """Return how many evaluations have read this split."""
     statement = select(func.count()).where(

@@ -7,11 +7,13 @@ Where another attempt has begun, or the job has ended, it changes nothing and sa
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, and_, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import (
     TERMINAL,
+    EvaluateSpec,
     Event,
     EventList,
     EventType,
@@ -281,6 +283,20 @@ async def evaluated(connection: AsyncConnection) -> set[str]:
     statement = select(jobs.c.spec).where(jobs.c.kind == "evaluate", jobs.c.status.not_in(TERMINAL))
     specs = (await connection.execute(statement)).scalars()
     return {spec["checkpoint"] for spec in specs if spec.get("checkpoint")}
+
+
+async def pending_evaluations(
+    connection: AsyncConnection, project: str, dataset: str
+) -> list[EvaluateSpec]:
+    """Return the evaluations on a dataset that have not ended."""
+    statement = select(jobs.c.spec).where(
+        jobs.c.project == project,
+        jobs.c.dataset == dataset,
+        jobs.c.kind == "evaluate",
+        jobs.c.status.not_in(TERMINAL),
+    )
+    specs = (await connection.execute(statement)).scalars()
+    return [msgspec.convert(spec, EvaluateSpec) for spec in specs]
 
 
 async def live(connection: AsyncConnection) -> Sequence[Row[Any]]:
