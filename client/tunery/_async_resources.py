@@ -620,17 +620,51 @@ class AsyncEvaluations:
         self,
         *,
         dataset: str | Dataset | None = None,
+        split: Split | None = None,
+        model: str | None = None,
         version: str | ModelVersion | None = None,
+        sort: str | None = None,
         after: str | None = None,
     ) -> AsyncPages[Evaluation]:
-        """Iterate over evaluations, newest first."""
+        """Iterate over evaluations, newest first, or by a metric.
+
+        `sort="-accuracy"` begins with the largest, `sort="loss"` with the least; what has no such
+        figure is left out.
+        """
         on = None if dataset is None else id_of(dataset)
         of = None if version is None else version_of(version)
         return AsyncPages(
             lambda last: self._caller.send(
-                calls.list_evaluations(limit=PAGE, after=last or after, dataset=on, version=of)
+                calls.list_evaluations(
+                    limit=PAGE,
+                    after=last or after,
+                    dataset=on,
+                    split=split,
+                    model=model,
+                    version=of,
+                    sort=sort,
+                )
             )
         )
+
+    async def list_csv(
+        self,
+        *,
+        dataset: str | Dataset | None = None,
+        split: Split | None = None,
+        model: str | None = None,
+        version: str | ModelVersion | None = None,
+        sort: str | None = None,
+    ) -> str:
+        """Return all evaluations of a list as CSV: a line each, a column per metric; see `list`."""
+        call = calls.list_evaluations_csv(
+            dataset=None if dataset is None else id_of(dataset),
+            split=split,
+            model=model,
+            version=None if version is None else version_of(version),
+            sort=sort,
+        )
+        return await self._caller.send(call)
 
     async def get(self, evaluation: str | Evaluation) -> Evaluation:
         """Return an evaluation."""

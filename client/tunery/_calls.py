@@ -275,12 +275,48 @@ def list_checkpoints(job_id: str) -> Call[CheckpointList]:
 
 
 def list_evaluations(
-    *, limit: int, after: str | None, dataset: str | None, version: str | None
+    *,
+    limit: int,
+    after: str | None,
+    dataset: str | None,
+    split: str | None,
+    model: str | None,
+    version: str | None,
+    sort: str | None,
 ) -> Call[Page[Evaluation]]:
     """GET /evaluations."""
     return _get(
-        "/evaluations", Page[Evaluation], limit=limit, after=after, dataset=dataset, version=version
+        "/evaluations",
+        Page[Evaluation],
+        limit=limit,
+        after=after,
+        dataset=dataset,
+        split=split,
+        model=model,
+        version=version,
+        sort=sort,
     )
+
+
+def list_evaluations_csv(
+    *,
+    dataset: str | None,
+    split: str | None,
+    model: str | None,
+    version: str | None,
+    sort: str | None,
+) -> Call[str]:
+    """GET /evaluations, as CSV."""
+    call = _get(
+        "/evaluations",
+        str,
+        dataset=dataset,
+        split=split,
+        model=model,
+        version=version,
+        sort=sort,
+    )
+    return msgspec.structs.replace(call, headers={"Accept": CSV}, text=True)
 
 
 def get_evaluation(evaluation_id: str) -> Call[Evaluation]:

@@ -176,6 +176,18 @@ CHINESE: dict[str, str] = {
     "Of the weights, as it shall serve.": "权重的精度，应与服务时相同。",
     "Only rows that have this label.": "只看真实标签为此的行。",
     "Only rows that were given this label.": "只看被预测为此标签的行。",
+    "List evaluations, newest first or by a metric: --sort -accuracy.": (
+        "列出评估，最新的在前，或按指标排序：--sort -accuracy。"
+    ),
+    "Only of this one: its id or name.": "只列出该数据集的（ID 或名称）。",
+    "Only of these rows.": "只列出该划分的。",
+    "Only of its versions.": "只列出该模型各版本的。",
+    "By it, the least first; -METRIC: the largest.": (
+        "按该指标排序，最小的在前；-METRIC 则最大的在前。"
+    ),
+    "Print all as CSV on stdout.": "在标准输出以 CSV 打印全部。",
+    "figure": "指标",
+    "uses": "使用次数",
     "Also rows that were answered right.": "也包括答对的行。",
     "Rows at most.": "最多的行数。",
     "What comes first.": "按什么排序。",

@@ -799,6 +799,10 @@ class ParityFailed(JobFailed):
     """The exported model answers otherwise than the trained one."""
 
 
+class ReusedTestSet(JobFailed):
+    """The test rows have been looked at often."""
+
+
 class JobError(JobFailed):
     """The job failed."""
 

@@ -149,7 +149,7 @@ def _complete(
     if operation["operationId"] == "get_dataset_report":
         listed = {"$ref": _REF.format(name="ListedFinding")}
         success["content"]["application/x-ndjson"] = {"schema": listed}
-    if operation["operationId"] == "get_metrics":
+    if operation["operationId"] in ("get_metrics", "list_evaluations"):
         success["content"]["text/csv"] = {"schema": {"type": "string"}}
     if operation["operationId"] == "metrics":
         success["content"] = {"text/plain": {"schema": {"type": "string"}}}

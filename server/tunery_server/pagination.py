@@ -8,7 +8,8 @@ from litestar.params import QueryParameter
 from tunery_server.ids import is_id
 from tunery_server.problems import Refusal, quote
 
-Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Items of one page.")]
+MAX_LIMIT = 100
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Items of one page.")]
 After = Annotated[
     str | None, QueryParameter(max_length=128, description="The `last_id` of the page before.")
 ]

@@ -150,6 +150,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "evaluations.create": lambda client: client.evaluations.create("intent/3", dataset="ds_1"),
     "evaluations.of": lambda client: client.evaluations.of("job_1"),
     "evaluations.list": lambda client: client.evaluations.list(dataset="ds_1"),
+    "evaluations.list_csv": lambda client: client.evaluations.list_csv(sort="-accuracy"),
     "evaluations.get": lambda client: client.evaluations.get("eval_1"),
     "evaluations.errors": lambda client: client.evaluations.errors("eval_1", true="a", right=True),
     "models.list": lambda client: client.models.list(),

@@ -614,3 +614,36 @@ def test_a_gate_is_asked_for_by_its_flags(capsys: pytest.CaptureFixture[str]) ->
         "max_latency_ms": 20.0,
     }
     assert "--minimum 0.9: METRIC=VALUE" in capsys.readouterr().err
+
+
+def test_evaluations_are_listed_by_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[httpx.URL] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200, json=page(EVALUATION))
+
+    with listening(handler) as url:
+        main(["evaluations", "--dataset", "ds_1", "--model", "intent", "--sort", "-accuracy",
+              "--url", url])  # fmt: skip
+
+    assert dict(asked[-1].params) == {
+        "limit": "100",
+        "dataset": "ds_1",
+        "model": "intent",
+        "sort": "-accuracy",
+    }
+    head, row = (line.split() for line in capsys.readouterr().out.splitlines()[::2])
+    assert head == ["evaluation", "version", "rows", "accuracy", "uses", "made"]
+    assert row[:6] == ["eval_1", "intent/3", "2", "(test)", "0.9260", "1"]
+
+
+def test_evaluations_are_printed_as_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert request.headers["Accept"] == "text/csv"
+        return httpx.Response(200, text="id,accuracy\neval_1,0.9\n")
+
+    with listening(handler) as url:
+        main(["evaluations", "--csv", "--url", url])
+
+    assert capsys.readouterr().out == "id,accuracy\neval_1,0.9\n"

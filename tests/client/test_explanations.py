@@ -16,7 +16,7 @@ COMMANDS = (
     *("serve", "datasets check", "datasets report", "jobs show", "jobs watch", "jobs logs"),
     *("jobs cancel", "jobs pause", "jobs resume", "deploy", "rollback", "doctor", "devices"),
     *("evaluate", "compare"),
-    *("keys list", "keys create", "keys delete", "models", "problems"),
+    *("keys list", "keys create", "keys delete", "models", "problems", "evaluations"),
 )
 HANZI = re.compile(r"[\u4e00-\u9fff]")
 CODE = re.compile(r"^```.*?^```$|`[^`]+`", re.MULTILINE | re.DOTALL)

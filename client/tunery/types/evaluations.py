@@ -108,8 +108,8 @@ class EvaluationFinding(Answer, kw_only=True, frozen=True):
         str,
         about(
             "weak-class, over-predicts, confused-pair, weak-slice, over-fit, under-fit, "
-            "over-confident, under-confident, seen-in-training, dataset-leakage or "
-            "dataset-conflicts; more may follow.",
+            "over-confident, under-confident, seen-in-training, dataset-leakage, "
+            "dataset-conflicts or reused-test-set; more may follow.",
             "over-predicts",
         ),
     ]
@@ -216,7 +216,7 @@ class Evaluation(Answer, kw_only=True, frozen=True):
         about("Which label is taken for which; null where a row may have several, or none."),
     ]
     test_set_uses: Annotated[
-        int, about("How often this test split has been read.", 1, ge=0, le=MAX_INT)
+        int, about("How often this split has been evaluated by now.", 1, ge=0, le=MAX_INT)
     ]
     created_at: Timestamp
     primary_metric: Annotated[

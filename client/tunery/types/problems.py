@@ -373,6 +373,9 @@ _TABLE = (
     ("parity-failed", None, "The exported model answers otherwise than the trained one",
      "Report it; the checkpoint itself is intact.", "导出的模型与训练的模型结果不一致",
      "请报告此问题；检查点本身完好。"),
+    ("reused-test-set", None, "The test rows have been looked at often",
+     "Choose by validation rows; get new test rows before the next claim.",
+     "测试数据已被多次查看", "请用验证数据做选择；下次下结论之前请准备新的测试数据。"),
     ("job-error", None, "The job failed", "See the log of the last attempt.",
      "任务失败", "请看最后一次尝试的日志。"),
     # Deployments and prediction

@@ -1,5 +1,6 @@
 """Evaluations: asked for as a job, read as measured facts."""
 
+import functools
 from typing import Annotated, Any
 
 import msgspec
@@ -8,12 +9,13 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import ErrorPage, ErrorSort, EvaluateSpec, Evaluation, Job, Page
+from tunery.types import ErrorPage, ErrorSort, EvaluateSpec, Evaluation, Job, Page, Split
+from tunery_server import leaderboard
 from tunery_server.answers import answer
 from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
-from tunery_server.pagination import After, Filter, Limit, check_after, offset_of
+from tunery_server.pagination import MAX_LIMIT, After, Filter, Limit, check_after, offset_of
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
@@ -61,15 +63,48 @@ async def list_all(
     limit: Limit = 20,
     after: After = None,
     dataset: Filter = None,
+    split: FromQuery[Split | None] = None,
+    model: Filter = None,
     version: Filter = None,
-) -> Response[Page[Evaluation]]:
-    """List evaluations, newest first."""
+    sort: Annotated[
+        str | None,
+        QueryParameter(
+            pattern=r"^-?[a-z0-9_]+$",
+            max_length=64,
+            description="A metric, the least first, or with - before it the largest; evaluations "
+            "that have no such figure are left out. Else the newest come first.",
+        ),
+    ] = None,
+) -> Response[Page[Evaluation]] | Response[str]:
+    """List evaluations, newest first or by a metric.
+
+    With `Accept: text/csv` all of them, whatever `limit` and `after`: a line each, and a column
+    per metric with its interval.
+    """
     check_after(after, "eval")
-    async with request.services.database.read() as connection:
-        page = await evaluations.list_page(
-            connection, request.project, limit=limit, after=after, dataset=dataset, version=version
-        )
-    return answer(page)
+    wanted = evaluations.Wanted(dataset=dataset, split=split, model=model, version=version)
+    metric, falling = (sort or "").removeprefix("-"), (sort or "").startswith("-")
+
+    async def page(limit: int, after: str | None) -> Page[Evaluation]:
+        async with request.services.database.read() as connection:
+            if not metric:
+                return await evaluations.list_page(
+                    connection, request.project, wanted, limit=limit, after=after
+                )
+            return await evaluations.ranked_page(
+                connection,
+                request.project,
+                wanted,
+                metric,
+                falling=falling,
+                limit=limit,
+                after=after,
+            )
+
+    if leaderboard.MEDIA_TYPE in request.headers.get("accept", ""):
+        text = await leaderboard.as_csv(functools.partial(page, MAX_LIMIT))
+        return Response(text, media_type=f"{leaderboard.MEDIA_TYPE}; header=present")
+    return answer(await page(limit, after))
 
 
 @get("/evaluations/{evaluation_id:str}", operation_id="get_evaluation")

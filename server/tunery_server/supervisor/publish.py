@@ -20,6 +20,7 @@ from tunery.types import (
     ErrorInfo,
     EvaluateSpec,
     Evaluation,
+    EventType,
     FinetuneSpec,
     JobResult,
 )
@@ -35,6 +36,7 @@ from tunery_server.db.queries import (
     models,
 )
 from tunery_server.ids import new_id
+from tunery_server.supervisor import reuse
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import (
     CheckpointSaved,
@@ -167,7 +169,8 @@ class Publisher:
         evaluation_id = new_id("eval")
         key = f"evaluations/{evaluation_id}"
         async with self._put(work, made, "evaluation", key), self._database.write() as connection:
-            uses = await evaluations.uses(connection, spec.dataset, spec.split)
+            uses = await evaluations.uses(connection, spec.dataset, spec.split) + 1
+            worn = reuse.worn(spec.split, uses)
             evaluation = Evaluation(
                 id=evaluation_id,
                 version=spec.version,
@@ -181,12 +184,12 @@ class Publisher:
                 metrics=made.metrics,
                 per_class=made.per_class,
                 confusion=made.confusion,
-                test_set_uses=uses + 1,
+                test_set_uses=uses,
                 created_at=stamp(now()),
                 primary_metric=made.primary_metric,
                 baselines=made.baselines,
                 tfidf_rows=made.tfidf_rows,
-                findings=made.findings,
+                findings=made.findings + worn,
                 slices=made.slices,
                 fit=made.fit,
                 calibration=made.calibration,
@@ -194,6 +197,10 @@ class Publisher:
                 latency=made.latency,
                 bytes=made.size_bytes,
             )
+            warnings: list[tuple[EventType, dict[str, Any]]] = [
+                ("warning", {"code": each.type, "message": each.message}) for each in worn
+            ]
+            await jobs.record(connection, job.id, attempt=job.attempt, events=warnings)
             moved = await jobs.move(
                 connection,
                 job.id,

@@ -1,4 +1,4 @@
-"""`tunery evaluate` and `tunery errors`: how a version does, and where it is wrong."""
+"""Evaluations: how a version does, where it is wrong, and which one does best."""
 
 from itertools import islice
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from rich.text import Text
 from tunery.cli.commands.jobs import print_started
 from tunery.cli.names import dataset_id
 from tunery.cli.options import Command
-from tunery.cli.tables import facts, table
+from tunery.cli.tables import ago, facts, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
 from tunery.types import (
@@ -19,6 +19,7 @@ from tunery.types import (
     Metric,
     RuntimeName,
     ServingPrecision,
+    Split,
 )
 
 _WEAKEST = 5
@@ -113,6 +114,53 @@ def errors(
         return
     heads = ["line", "text", "label", "predicted", ">score", ">loss"]
     terminal.show(table(heads, map(_cells, rows), terminal.translate))
+
+
+@click.command("evaluations", cls=Command)
+@click.option("--dataset", help="Only of this one: its id or name.")
+@click.option("--split", type=click.Choice(get_args(Split)), help="Only of these rows.")
+@click.option("--model", help="Only of its versions.")
+@click.option("--sort", metavar="METRIC", help="By it, the least first; -METRIC: the largest.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all as CSV on stdout.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most.")
+@click.pass_obj
+def leaderboard(
+    terminal: Terminal,
+    dataset: str | None,
+    split: Any,
+    model: str | None,
+    sort: str | None,
+    as_csv: bool,
+    limit: int,
+) -> None:
+    """List evaluations, newest first or by a metric: --sort -accuracy."""
+    on = None if dataset is None else dataset_id(dataset, terminal)
+    if as_csv:
+        text = terminal.client.evaluations.list_csv(dataset=on, split=split, model=model, sort=sort)
+        terminal.text(text.splitlines())
+        return
+    listed = terminal.client.evaluations.list(dataset=on, split=split, model=model, sort=sort)
+    found = list(islice(listed, limit))
+    if terminal.json:
+        terminal.data(found)
+        return
+    metric = None if sort is None else sort.removeprefix("-")
+    heads = ["evaluation", "version", "rows", metric or "figure", ">uses", "made"]
+    rows = [_line(terminal, each, metric) for each in found]
+    terminal.show(table(heads, rows, terminal.translate))
+
+
+def _line(terminal: Terminal, evaluation: Evaluation, metric: str | None) -> tuple[str, ...]:
+    name = metric or evaluation.primary_metric or "accuracy"
+    figure = _with_interval(evaluation.metrics.get(name, Metric(value=None)))
+    return (
+        evaluation.id,
+        evaluation.version or evaluation.checkpoint or "",
+        f"{evaluation.rows:,} ({evaluation.split})",
+        figure if metric else f"{name} {figure}",
+        f"{evaluation.test_set_uses}",
+        ago(evaluation.created_at, terminal.translate),
+    )
 
 
 def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:

@@ -1,15 +1,40 @@
-"""Evaluations, and how often a test split has been read."""
+"""Evaluations, in what order they stand, and how often a test split has been read."""
 
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Row,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tunery.types import Evaluation, Page
 from tunery_server.db.columns import now
 from tunery_server.db.queries.pages import page_of
 from tunery_server.db.tables import evaluations
+
+
+class Wanted(msgspec.Struct, kw_only=True, frozen=True):
+    """Which evaluations a list has; null filters nothing."""
+
+    dataset: str | None = None
+    split: str | None = None
+    version: str | None = None
+    model: str | None = None
 
 
 async def add(
@@ -52,23 +77,12 @@ async def row_of(connection: AsyncConnection, project: str, evaluation_id: str) 
 
 
 async def list_page(
-    connection: AsyncConnection,
-    project: str,
-    *,
-    limit: int,
-    after: str | None,
-    dataset: str | None = None,
-    version: str | None = None,
+    connection: AsyncConnection, project: str, wanted: Wanted, *, limit: int, after: str | None
 ) -> Page[Evaluation]:
-    """Return a page of evaluations."""
-    statement = select(evaluations).where(evaluations.c.project == project)
-    if dataset is not None:
-        statement = statement.where(evaluations.c.dataset == dataset)
-    if version is not None:
-        statement = statement.where(evaluations.c.version == version)
+    """Return a page of evaluations, newest first."""
     return await page_of(
         connection,
-        statement,
+        _listed(project, wanted),
         evaluations.c.id,
         lambda row: row.evaluation,
         limit=limit,
@@ -94,6 +108,35 @@ async def of_target(
     )
     rows = (await connection.execute(statement)).all()
     return [row for row in rows if version or row.evaluation.checkpoint == target]
+
+
+async def ranked_page(
+    connection: AsyncConnection,
+    project: str,
+    wanted: Wanted,
+    metric: str,
+    *,
+    falling: bool,
+    limit: int,
+    after: str | None,
+) -> Page[Evaluation]:
+    """Return a page of the evaluations that have a metric, by it; of equal ones the newest first.
+
+    `after` is an evaluation that has it, too; after any other nothing comes.
+    """
+    figure, newest = _figure(connection, metric), evaluations.c.id
+    statement = _listed(project, wanted).where(figure.is_not(None))
+    if after is not None:
+        last = select(figure).where(evaluations.c.project == project, newest == after)
+        mark = (await connection.execute(last)).scalar()
+        if mark is None:
+            return Page(data=[], has_more=False, last_id=None)
+        beyond = figure < mark if falling else figure > mark
+        statement = statement.where(or_(beyond, and_(figure == mark, newest < after)))
+    statement = statement.order_by(figure.desc() if falling else figure, newest.desc())
+    rows = (await connection.execute(statement.limit(limit + 1))).all()
+    shown = [row.evaluation for row in rows[:limit]]
+    return Page(data=shown, has_more=len(rows) > limit, last_id=shown[-1].id if shown else None)
 
 
 async def uses(connection: AsyncConnection, dataset: str, split: str) -> int:
@@ -124,3 +167,24 @@ async def forget_rows(connection: AsyncConnection, dataset: str) -> list[str]:
             .values(artifact=None, evaluation=replace(row.evaluation, bytes=0, findings=told))
         )
     return [row.artifact for row in found]
+
+
+def _listed(project: str, wanted: Wanted) -> Select[Any]:
+    statement = select(evaluations).where(evaluations.c.project == project)
+    for name in ("dataset", "split", "version"):
+        value = getattr(wanted, name)
+        if value is not None:
+            statement = statement.where(evaluations.c[name] == value)
+    if wanted.model is not None:
+        own = evaluations.c.version.startswith(f"{wanted.model}/", autoescape=True)
+        statement = statement.where(own)
+    return statement
+
+
+def _figure(connection: AsyncConnection, metric: str) -> ColumnElement[float]:
+    """Return the value of a metric, out of the JSON; null where there is none."""
+    text = type_coerce(evaluations.c.evaluation, Text)
+    if connection.dialect.name == "postgresql":
+        value = func.jsonb_extract_path_text(cast(text, JSONB), "metrics", metric, "value")
+        return cast(value, Double)
+    return func.json_extract(text, f'$.metrics."{metric}".value', type_=Double)
