@@ -43,6 +43,7 @@ from tunery.types import (
     EvaluatedRow,
     EvaluateSpec,
     Evaluation,
+    EvaluationPlot,
     Event,
     File,
     Gate,
@@ -669,6 +670,24 @@ class AsyncEvaluations:
     async def get(self, evaluation: str | Evaluation) -> Evaluation:
         """Return an evaluation."""
         return await self._caller.send(calls.get_evaluation(id_of(evaluation)))
+
+    async def report(self, evaluation: str | Evaluation) -> str:
+        """Return the report for people, an HTML page that needs nothing else and runs nothing."""
+        return await self._caller.send(calls.get_evaluation_report(id_of(evaluation)))
+
+    async def card(self, evaluation: str | Evaluation) -> str:
+        """Return the measured facts as Markdown: a model card."""
+        call = calls.get_evaluation_report(id_of(evaluation), media_type=calls.MARKDOWN)
+        return await self._caller.send(call)
+
+    async def plot(self, evaluation: str | Evaluation, plot: EvaluationPlot) -> str:
+        """Return one plot of the report as SVG.
+
+        Raises:
+            NotFound: the evaluation has nothing to plot there.
+        """
+        call = calls.get_evaluation_report(id_of(evaluation), media_type=calls.SVG, plot=plot)
+        return await self._caller.send(call)
 
     def errors(
         self,

@@ -26,6 +26,7 @@ from tunery.types import (
     Estimate,
     EvaluateSpec,
     Evaluation,
+    EvaluationPlot,
     EventList,
     File,
     FinetuneSpec,
@@ -55,6 +56,9 @@ T = TypeVar("T")
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 CSV = "text/csv"
+HTML = "text/html"
+MARKDOWN = "text/markdown"
+SVG = "image/svg+xml"
 EVENT_STREAM = "text/event-stream"
 PLAIN = "text/plain"
 _encoder = msgspec.json.Encoder()
@@ -322,6 +326,14 @@ def list_evaluations_csv(
 def get_evaluation(evaluation_id: str) -> Call[Evaluation]:
     """GET /evaluations/{id}."""
     return _get(f"/evaluations/{_part(evaluation_id)}", Evaluation)
+
+
+def get_evaluation_report(
+    evaluation_id: str, *, media_type: str = HTML, plot: EvaluationPlot | None = None
+) -> Call[str]:
+    """GET /evaluations/{id}/report, as a page or as Markdown; with `plot`, as SVG."""
+    call = _get(f"/evaluations/{_part(evaluation_id)}/report", str, plot=plot)
+    return msgspec.structs.replace(call, headers={"Accept": media_type}, text=True)
 
 
 def list_errors(

@@ -179,6 +179,15 @@ CHINESE: dict[str, str] = {
     "List evaluations, newest first or by a metric: --sort -accuracy.": (
         "列出评估，最新的在前，或按指标排序：--sort -accuracy。"
     ),
+    "Write the report of an evaluation, a page for people.": "写出评估报告，供人阅读的网页。",
+    "Write the report of an evaluation, a page for people. EVALUATION is an id.": (
+        "写出评估报告，供人阅读的网页。EVALUATION 是一个 ID。"
+    ),
+    "Where it is written; a name in .md gets the model card.": (
+        "写入的位置；以 .md 结尾则写模型卡片。"
+    ),
+    "This one only, as SVG.": "只要这张图，格式为 SVG。",
+    "{path} is written": "已写入 {path}",
     "Only of this one: its id or name.": "只列出该数据集的（ID 或名称）。",
     "Only of these rows.": "只列出该划分的。",
     "Only of its versions.": "只列出该模型各版本的。",

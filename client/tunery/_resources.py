@@ -47,6 +47,7 @@ from tunery.types import (
     EvaluatedRow,
     EvaluateSpec,
     Evaluation,
+    EvaluationPlot,
     Event,
     File,
     Gate,
@@ -669,6 +670,24 @@ class Evaluations:
     def get(self, evaluation: str | Evaluation) -> Evaluation:
         """Return an evaluation."""
         return self._caller.send(calls.get_evaluation(id_of(evaluation)))
+
+    def report(self, evaluation: str | Evaluation) -> str:
+        """Return the report for people, an HTML page that needs nothing else and runs nothing."""
+        return self._caller.send(calls.get_evaluation_report(id_of(evaluation)))
+
+    def card(self, evaluation: str | Evaluation) -> str:
+        """Return the measured facts as Markdown: a model card."""
+        call = calls.get_evaluation_report(id_of(evaluation), media_type=calls.MARKDOWN)
+        return self._caller.send(call)
+
+    def plot(self, evaluation: str | Evaluation, plot: EvaluationPlot) -> str:
+        """Return one plot of the report as SVG.
+
+        Raises:
+            NotFound: the evaluation has nothing to plot there.
+        """
+        call = calls.get_evaluation_report(id_of(evaluation), media_type=calls.SVG, plot=plot)
+        return self._caller.send(call)
 
     def errors(
         self,

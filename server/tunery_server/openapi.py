@@ -153,6 +153,9 @@ def _complete(
         success["content"]["text/csv"] = {"schema": {"type": "string"}}
     if operation["operationId"] == "metrics":
         success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    if operation["operationId"] == "get_evaluation_report":
+        kinds = ("text/html", "text/markdown", "image/svg+xml")
+        success["content"] = {kind: {"schema": {"type": "string"}} for kind in kinds}
     if _streams(handler):
         success["content"]["text/event-stream"] = {"schema": {"type": "string"}}
     operation["responses"] = {status: success, **_refusals(handler, public=public)}

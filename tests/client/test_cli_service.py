@@ -647,3 +647,28 @@ def test_evaluations_are_printed_as_csv(capsys: pytest.CaptureFixture[str]) -> N
         main(["evaluations", "--csv", "--url", url])
 
     assert capsys.readouterr().out == "id,accuracy\neval_1,0.9\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "accept", "query"),
+    [
+        (["-o", "page.html"], "text/html", {}),
+        (["-o", "card.md"], "text/markdown", {}),
+        (["-o", "plot.svg", "--plot", "confusion"], "image/svg+xml", {"plot": "confusion"}),
+    ],
+)
+def test_a_report_is_written_as_what_its_name_says(
+    given: list[str], accept: str, query: dict[str, str]
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, text="é 好")
+
+    with listening(handler) as url:
+        assert main(["report", "eval_1", *given, "--url", url]) == 0
+
+    assert asked[-1].url.path == "/evaluations/eval_1/report"
+    assert (asked[-1].headers["Accept"], dict(asked[-1].url.params)) == (accept, query)
+    assert Path(given[1]).read_text("utf-8") == "é 好"

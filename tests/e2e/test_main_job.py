@@ -1,5 +1,7 @@
 """The main job: from a labelled file to answered predictions, over HTTP."""
 
+import html
+
 import httpx
 from tests.e2e import service as e2e
 from tests.e2e.conftest import QUICK
@@ -109,6 +111,20 @@ def test_the_errors_of_an_evaluation_are_the_rows_beside_the_diagonal(
     assert [row["loss"] for row in found["data"]] == sorted(
         (row["loss"] for row in found["data"]), reverse=True
     )
+
+
+def test_an_evaluation_has_a_report_for_people(client: httpx.Client, versions: list[dict]) -> None:
+    job = e2e.ended(client, versions[0]["result"]["evaluate_job"])
+    path = f"/evaluations/{job['result']['evaluation']}"
+    wrong = client.get(f"{path}/errors", params={"sort": "-loss", "limit": 1}).json()["data"]
+
+    report = client.get(f"{path}/report")
+    plot = client.get(f"{path}/report", params={"plot": "precision"})
+
+    assert report.headers["content-type"].startswith("text/html")
+    assert f"Evaluation of {versions[0]['result']['version']}" in report.text
+    assert all(html.escape(row["text"][:20]) in report.text for row in wrong)
+    assert plot.text.startswith("<svg ")
 
 
 def test_predictions_name_their_version_and_keep_their_order(

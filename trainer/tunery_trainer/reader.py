@@ -55,6 +55,7 @@ class Reader:
                 | wire.ReadRows()
                 | wire.ReadErrors()
                 | wire.CompareEvaluations()
+                | wire.SketchRows()
                 | wire.DiffDatasets()
                 | wire.ForecastFinetune()
             ):
@@ -113,7 +114,8 @@ class Reader:
     async def _answer(self, connection: Connection, message: wire.AnyQuestion) -> None:
         loop = asyncio.get_running_loop()
         slow = isinstance(
-            message, wire.CompareEvaluations | wire.DiffDatasets | wire.ForecastFinetune
+            message,
+            wire.CompareEvaluations | wire.SketchRows | wire.DiffDatasets | wire.ForecastFinetune,
         )
         thread = self._slow if slow else self._thread
         reply: wire.AnyReply
@@ -123,7 +125,9 @@ class Reader:
         except Refusal as refusal:
             reply = wire.Refused(id=message.id, code=refusal.code, message=refusal.message)
         except FileNotFoundError:
-            evaluated = isinstance(message, wire.ReadErrors | wire.CompareEvaluations)
+            evaluated = isinstance(
+                message, wire.ReadErrors | wire.CompareEvaluations | wire.SketchRows
+            )
             gone = "evaluation" if evaluated else "dataset"
             reason = f"the rows of the {gone} were deleted"
             reply = wire.Refused(id=message.id, code=f"{gone}-not-found", message=reason)
@@ -155,6 +159,10 @@ class Reader:
             task = task_named(message.task)
             figures = compare_evaluations(task, Path(message.one), Path(message.other))
             return wire.EvaluationsCompared(id=message.id, figures=figures)
+        if isinstance(message, wire.SketchRows):
+            from tunery_trainer.evaluate.sketch import sketched
+
+            return sketched(message)
         rows = read_rows(Path(message.path), message.offset, message.limit + 1)
         shown = rows[: message.limit]
         return wire.RowsRead(id=message.id, rows=shown, has_more=len(rows) > message.limit)

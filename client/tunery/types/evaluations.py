@@ -8,6 +8,10 @@ from tunery.types.deployments import RuntimeName, ServingPrecision
 
 ErrorSort = Literal["row", "score", "-score", "margin", "-margin", "loss", "-loss"]
 
+EvaluationPlot = Literal[
+    "baselines", "confused", "confusion", "reliability", "precision", "numbers"
+]
+
 
 class EvaluateSpec(Request, kw_only=True, frozen=True):
     """Evaluates a version or a checkpoint through the runtime that would serve it."""

@@ -110,7 +110,7 @@ async def list_all(
 @get("/evaluations/{evaluation_id:str}", operation_id="get_evaluation")
 async def show(request: Request, evaluation_id: FromPath[str]) -> Response[Evaluation]:
     """Return an evaluation."""
-    return answer((await _row_or_404(request, evaluation_id)).evaluation)
+    return answer((await row_or_404(request, evaluation_id)).evaluation)
 
 
 @get("/evaluations/{evaluation_id:str}/errors", operation_id="list_errors")
@@ -130,7 +130,7 @@ async def errors(
 ) -> Response[ErrorPage]:
     """Return the rows that were answered wrong; with `right`, the others, too."""
     offset = offset_of(after)
-    row = await _row_or_404(request, evaluation_id)
+    row = await row_or_404(request, evaluation_id)
     if row.artifact is None:
         raise Refusal("evaluation-not-found", f"the rows of {evaluation_id} were deleted")
     folder = await request.services.artifacts.fetch(row.artifact)
@@ -153,7 +153,12 @@ async def errors(
     return answer(ErrorPage(data=reply.rows, has_more=reply.has_more, last_id=last_id))
 
 
-async def _row_or_404(request: Request, evaluation_id: str) -> Row[Any]:
+async def row_or_404(request: Request, evaluation_id: str) -> Row[Any]:
+    """Return the row of an evaluation of the request's project.
+
+    Raises:
+        Refusal: evaluation-not-found.
+    """
     if is_id(evaluation_id, "eval"):
         async with request.services.database.read() as connection:
             row = await evaluations.row_of(connection, request.project, evaluation_id)

@@ -108,6 +108,14 @@ class CompareEvaluations(Message, kw_only=True, frozen=True, tag="compare"):
     other: str
 
 
+class SketchRows(Message, kw_only=True, frozen=True, tag="sketch_rows"):
+    """To the reader: what a report shows of an evaluation's Parquet file."""
+
+    path: str
+    errors: int  # at most, the hardest first
+    characters: int  # of a text, at most
+
+
 class DiffDatasets(Message, kw_only=True, frozen=True, tag="diff"):
     """To the reader: compare two datasets, row by row."""
 
@@ -215,6 +223,24 @@ class EvaluationsCompared(Reply, kw_only=True, frozen=True, tag="compared"):
     figures: PairedFigures
 
 
+class OperatingPoint(msgspec.Struct, kw_only=True, frozen=True):
+    """What is had of a model that answers only where it is sure enough."""
+
+    score: float  # the least that is answered
+    answered: float  # share of the rows
+    precision: float  # right ones of those that are answered
+    recall: float  # right ones of all rows
+
+
+class Sketched(Reply, kw_only=True, frozen=True, tag="sketched"):
+    """What a report shows of rows: `points` where answers have scores, else `numbers`."""
+
+    errors: list[EvaluatedRow]
+    wrong: int  # rows in all
+    points: list[OperatingPoint]  # the largest score first
+    numbers: list[tuple[float, float]]  # true and predicted, of a sample
+
+
 class Diffed(Reply, kw_only=True, frozen=True, tag="diffed"):
     """What changed between two datasets."""
 
@@ -238,7 +264,13 @@ class Forecasted(Reply, kw_only=True, frozen=True, tag="forecasted"):
 
 
 AnyQuestion = (  # to the reader
-    PreviewTexts | ReadRows | ReadErrors | CompareEvaluations | DiffDatasets | ForecastFinetune
+    PreviewTexts
+    | ReadRows
+    | ReadErrors
+    | CompareEvaluations
+    | SketchRows
+    | DiffDatasets
+    | ForecastFinetune
 )
 AnyMessage = Load | Predict | Cancel | Retire | Ping | AnyQuestion
 AnyReply = (
@@ -253,6 +285,7 @@ AnyReply = (
     | RowsRead
     | ErrorsRead
     | EvaluationsCompared
+    | Sketched
     | Diffed
     | Forecasted
 )

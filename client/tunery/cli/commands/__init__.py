@@ -12,7 +12,7 @@ from tunery.cli.commands.deployments import (
     rollback,
     undeploy,
 )
-from tunery.cli.commands.evaluations import errors, evaluate, leaderboard
+from tunery.cli.commands.evaluations import errors, evaluate, leaderboard, report
 from tunery.cli.commands.finetune import finetune
 from tunery.cli.commands.jobs import jobs
 from tunery.cli.commands.keys import keys
@@ -43,6 +43,7 @@ for _command in (
     evaluate,
     errors,
     compare,
+    report,
     leaderboard,
     models,
     deploy,

@@ -1,6 +1,7 @@
 """Evaluations: how a version does, where it is wrong, and which one does best."""
 
 from itertools import islice
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -16,6 +17,7 @@ from tunery.types import (
     ErrorSort,
     EvaluatedRow,
     Evaluation,
+    EvaluationPlot,
     Metric,
     RuntimeName,
     ServingPrecision,
@@ -114,6 +116,31 @@ def errors(
         return
     heads = ["line", "text", "label", "predicted", ">score", ">loss"]
     terminal.show(table(heads, map(_cells, rows), terminal.translate))
+
+
+@click.command(cls=Command)
+@click.argument("evaluation")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="Where it is written; a name in .md gets the model card.",
+)
+@click.option("--plot", type=click.Choice(get_args(EvaluationPlot)), help="This one only, as SVG.")
+@click.pass_obj
+def report(terminal: Terminal, evaluation: str, output: Path, plot: Any) -> None:
+    """Write the report of an evaluation, a page for people. EVALUATION is an id."""
+    evaluations = terminal.client.evaluations
+    if plot is not None:
+        text = evaluations.plot(evaluation, plot)
+    elif output.suffix == ".md":
+        text = evaluations.card(evaluation)
+    else:
+        text = evaluations.report(evaluation)
+    output.write_text(text, "utf-8")
+    terminal.say("{path} is written", path=output)
 
 
 @click.command("evaluations", cls=Command)
