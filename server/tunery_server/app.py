@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 
 from tunery_server import problems
 from tunery_server.auth import require_key
+from tunery_server.lane import Lane
 from tunery_server.limits import Gate
 from tunery_server.meter import Meter
 from tunery_server.requests import Request
@@ -27,7 +28,7 @@ def create_app(services: Services) -> ASGIApp:
         await services.close()
 
     app = litestar_app(State({"services": services}), lifespan=serving)
-    return Meter(Gate(app, services), services.figures)
+    return Meter(Gate(Lane(app), services), services.figures)
 
 
 def litestar_app(

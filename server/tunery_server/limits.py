@@ -193,8 +193,10 @@ def _declared_length(headers: Headers) -> int | None:
 
 async def _answer(refusal: Refusal, request_id: str, headers: Headers, send: Send) -> None:
     accepted = next((value for name, value in headers if name == b"accept-language"), b"")
-    body = refusal.body(request_id, language_of(accepted.decode("latin-1")))
+    language = language_of(accepted.decode("latin-1"))
+    body = refusal.body(request_id, language)
     fields = [
+        (b"content-language", language.encode()),
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
         *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),

@@ -129,6 +129,11 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a fault of ours, and log it under the request's id."""
+    return on_refusal(request, fault(request, error))
+
+
+def fault(request: Request[Any, Any, Any], error: Exception) -> Refusal:
+    """Log a fault of ours under the request's id; return what the client is told of it."""
     code = _code_of(error)
     request_id = request.scope["state"].get(REQUEST_ID, "")
     logger.error(
@@ -139,7 +144,7 @@ def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[
         request_id,
         exc_info=error,
     )
-    return on_refusal(request, Refusal(code, f"see request {request_id} in the log"))
+    return Refusal(code, f"see request {request_id} in the log")
 
 
 def _code_of(error: Exception) -> str:

@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     max_json_bytes: int = 1 << 20
     max_predict_bytes: int = 2 << 20
     max_queue_tokens: int = 65_536  # of one engine
-    max_batch_tokens: int = 4_096  # of one forward pass
+    max_batch_tokens: int = 0  # of one forward pass; 0: as many as the device does well
     engine_memory: float = 0.8  # of their device, for all engines: a share, above 1 bytes; 0: all
     idle_unload_seconds: float = 0.0  # after which what nobody asks is unloaded; 0: never
     ingest_memory_bytes: int = 4 << 30
@@ -105,6 +105,11 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         """The device that serves."""
         slots = self.device_slots
         return "cuda:0" if slots and slots[0].startswith("cuda") else "cpu"
+
+    @property
+    def batch_tokens(self) -> int:
+        """Tokens of one forward pass: more gain a CPU nothing, and answers wait for each other."""
+        return self.max_batch_tokens or (512 if self.engine_device == "cpu" else 16_384)
 
     @property
     def hosts(self) -> frozenset[str]:

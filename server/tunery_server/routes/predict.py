@@ -27,6 +27,15 @@ MAX_SCORES = 200_000  # inputs times top_k of one answer
 @post("/predict", status_code=200, operation_id="predict", opt={"scope": "predict"})
 async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[PredictResponse]:
     """Answer texts in the order asked, all from one version."""
+    return answer(await predicted(request, data))
+
+
+async def predicted(request: Request, data: PredictRequest) -> PredictResponse:
+    """Return the answer to a request.
+
+    Raises:
+        Refusal: it can't be answered, or not in time.
+    """
     check_inputs(data.inputs)
     if len(data.inputs) * data.top_k > MAX_SCORES:
         raise _refusal("batch-too-large", "/top_k", f"{len(data.inputs)} inputs x {data.top_k}")
@@ -43,13 +52,11 @@ async def predict(request: Request, data: JSONBody[PredictRequest]) -> Response[
         gone.cancel()
         deployment = request.services.engines.deployment_of(request.project, data.model)
         request.scope["state"][DEPLOYMENT] = request.project, deployment
-    return answer(
-        PredictResponse(
-            model=data.model,
-            version=version,
-            request_id=request.request_id,
-            predictions=predictions,
-        )
+    return PredictResponse(
+        model=data.model,
+        version=version,
+        request_id=request.request_id,
+        predictions=predictions,
     )
 
 

@@ -207,7 +207,7 @@ class EngineStarter:
             device=self._settings.engine_device,
             threads=self._settings.thread_count,
             max_queue_tokens=self._settings.max_queue_tokens,
-            max_batch_tokens=self._settings.max_batch_tokens,
+            max_batch_tokens=self._settings.batch_tokens,
             reads=[target.model_dir],
         )
         spec_path = work / "spec.json"
