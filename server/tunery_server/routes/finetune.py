@@ -216,7 +216,8 @@ def _check_gate(spec: FinetuneSpec, gate: Gate, dataset: Row[Any]) -> None:
     if (gate.dataset or spec.dataset, gate.split) != (spec.dataset, "test"):
         message = f"the evaluation that follows is on split test of {spec.dataset}"
         raise _refusal("schema-violation", "/then/deploy/gate", message)
-    if not (dataset.splits or {}).get("test"):
+    splits: dict[str, int] = dataset.splits or {}
+    if not splits.get("test"):
         message = f"{spec.dataset} has no test rows, on which the gate could rest"
         raise _refusal("invalid-split", "/then/deploy/gate", message)
 

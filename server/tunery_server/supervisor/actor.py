@@ -156,12 +156,13 @@ class DeploymentActor:
     async def _pass(self, row: Row[Any]) -> bool:
         """Carry out one PUT, if its gate lets it pass; return whether the PUT is done with."""
         self._waits = False
-        try:
-            if row.desired is not None:
-                self._waits = not await self._gatekeeper.admits(self._owner, row.desired)
-        except LoadFailed as error:
-            await self._write_failure(row.desired, row.generation, error)
-            return True
+        desired: DeploymentSpec | None = row.desired
+        if desired is not None:
+            try:
+                self._waits = not await self._gatekeeper.admits(self._owner, desired)
+            except LoadFailed as error:
+                await self._write_failure(desired, row.generation, error)
+                return True
         if not self._waits:
             await self._carry_out(row)
         return not self._waits
