@@ -5,7 +5,8 @@ What is refused is answered by the gate, as everywhere before a route is reached
 """
 
 from litestar import Litestar
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
+from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
 
 from tunery.types import PredictRequest
@@ -13,7 +14,9 @@ from tunery_server.answers import encode
 from tunery_server.auth import require_key
 from tunery_server.problems import Refusal, fault
 from tunery_server.requests import Request, decode
-from tunery_server.routes.predict import predict, predicted
+from tunery_server.routes.predict import predicted
+
+_PATH = "/predict"
 
 
 class Lane:
@@ -21,19 +24,24 @@ class Lane:
 
     def __init__(self, litestar: Litestar) -> None:
         self._litestar = litestar
+        route = next(each for each in litestar.routes if each.path == _PATH)
+        assert isinstance(route, HTTPRoute)
+        self._handler, _ = route.route_handler_map["POST"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one request."""
-        if scope["type"] != ScopeType.HTTP or (scope["method"], scope["path"]) != (
-            "POST",
-            "/predict",
+        if (
+            scope["type"] != ScopeType.HTTP
+            or scope["path"] != _PATH
+            or scope["method"] != HttpMethod.POST
         ):
             await self._litestar(scope, receive, send)
             return
         scope["litestar_app"] = self._litestar
+        scope["route_handler"] = self._handler
         request = Request(scope, receive, send)
         try:
-            await require_key(request, predict)
+            await require_key(request, self._handler)
             data = decode(await request.body(), PredictRequest)
             body = encode(await predicted(request, data))
         except Refusal:
