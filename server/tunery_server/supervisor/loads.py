@@ -87,7 +87,7 @@ class Loader:
 
 
 def _require_labels(engine: Engine, labels: frozenset[str] | None) -> None:
-    found = frozenset(engine.loaded.labels) if engine.loaded else frozenset()
+    found: frozenset[str] = frozenset(engine.loaded.labels if engine.loaded else ())
     if labels is None or found == labels:
         return
     gone, new = _named(labels - found), _named(found - labels)
