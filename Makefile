@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-# Test files that run at once; most of them wait for a service that they have started.
+# Test files that run at once, in their order: those with few tests, which start services, are slow,
+# and would be last, on one core, by their number of tests.
 JOBS ?= 2
 EXTRAS := server,trainer,minilm,postgres,dev
 
@@ -18,7 +19,7 @@ demo: $(STAMP)
 	@$(VENV)/bin/python tests/demo/demo.py $(DEMO_FLAGS)
 
 test: $(STAMP)
-	@$(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadfile -m "not chaos and not cuda" tests
+	@$(VENV)/bin/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not chaos and not cuda" tests
 
 chaos: $(STAMP)
 	@$(VENV)/bin/python -m pytest -q -s -m chaos tests/chaos
