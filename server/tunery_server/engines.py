@@ -94,9 +94,10 @@ class Engines:
     ) -> Answered:
         """Return the answer to a part of a request."""
         clock = asyncio.get_running_loop().time
-        lost = False
+        lost: set[str] = set()  # sockets of engines that have died under this request
         while (left := give_up_at - clock()) > 0:
-            route = self._choose(await self._routes_to(project, request.model, give_up_at, gone))
+            routes = await self._routes_to(project, request.model, give_up_at, gone)
+            route = self._choose([each for each in routes if each.socket not in lost] or routes)
             message = Predict(
                 id=next(self._ids),
                 inputs=request.inputs[part],
@@ -111,7 +112,7 @@ class Engines:
                 self._forget(project, request.model)
                 if lost:
                     raise Refusal("engine-restarted", "its engine stopped twice") from None
-                lost = True
+                lost.add(route.socket)
                 continue
             if isinstance(reply, Answered):
                 return reply

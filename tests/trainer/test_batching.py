@@ -225,7 +225,7 @@ def test_the_oldest_is_the_first_that_still_waits():
 
 
 def test_a_request_that_would_be_late_is_refused_at_once():
-    queue = batches()
+    queue = batches(batch=200)
     measured = Asked(100)
     queue.submit(measured.request)
     batch = queue.next_batch()
@@ -241,7 +241,7 @@ def test_a_request_that_would_be_late_is_refused_at_once():
 
 
 def test_what_would_be_late_is_dropped_only_where_others_wait():
-    queue = batches()
+    queue = batches(batch=200)
     measured, late, next_one = Asked(100), Asked(100, seconds=5.0), Asked(10, seconds=60.0)
     queue.submit(measured.request)
     batch = queue.next_batch()
@@ -255,7 +255,7 @@ def test_what_would_be_late_is_dropped_only_where_others_wait():
 
 
 def test_one_batch_that_was_held_up_does_not_change_the_pace():
-    queue = batches()
+    queue = batches(batch=200)
     for seconds in (0.1, 0.1, 60.0):
         asked = Asked(100)
         queue.submit(asked.request)
@@ -271,14 +271,30 @@ def test_one_batch_that_was_held_up_does_not_change_the_pace():
 
 
 def test_a_batch_does_not_grow_so_long_that_its_first_texts_are_late():
-    queue = batches()
-    measured = Asked(100)
+    queue = batches(batch=1_000)
+    measured = Asked(500)
     queue.submit(measured.request)
     batch = queue.next_batch()
     for seconds in (25.0, 60.0, 60.0):
         queue.submit(Asked(100, seconds=seconds).request)
-    measured.request.taken_at -= 10.0  # a token takes 0.1 s
+    measured.request.taken_at -= 50.0  # a token takes 0.1 s
     queue.answer(batch, [ROW])
 
     assert lengths_of_next(queue) == [100, 100]
     assert lengths_of_next(queue) == [100]
+
+
+def test_small_batches_say_nothing_about_what_many_tokens_take():
+    queue = batches(queue=10_000)
+    for _ in range(9):
+        asked = Asked(10)
+        queue.submit(asked.request)
+        batch = queue.next_batch()
+        queue._pace._last_at = 0.0
+        asked.request.taken_at -= 1.0  # 0.1 s a token: what a batch costs, however small
+        queue.answer(batch, [ROW])
+    queue.submit(Asked(900, seconds=5.0).request)
+
+    queue.submit(Asked(900, seconds=5.0).request)
+
+    assert queue.held_tokens == 1_800

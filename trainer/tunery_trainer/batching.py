@@ -223,7 +223,9 @@ class Batches:
         figures.batch_texts.observe(len(batch))
         figures.batch_tokens.observe(tokens)
         now = time.monotonic()
-        self._pace.computed(tokens, batch[0].request.taken_at, now)
+        # A small batch costs more a token: it says nothing about what a queue will take.
+        if 2 * tokens >= self._max_batch_tokens:
+            self._pace.computed(tokens, batch[0].request.taken_at, now)
         for request in computed:
             figures.queue_seconds.observe(request.taken_at - request.submitted_at)
             figures.forward_seconds.observe(now - request.taken_at)

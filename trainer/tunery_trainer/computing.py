@@ -36,7 +36,14 @@ def _rows_of(batch: Sequence[Item], runtime: Runtime) -> list[Row | None]:
     """
     try:
         logits = runtime.logits([item.token_ids for item in batch])  # (B, C)
-        return [row if np.isfinite(row).all() else None for row in logits]
+        finite = np.isfinite(logits).all(axis=1)
+        if len(batch) == 1 or finite.all():
+            return [row if sound else None for row, sound in zip(logits, finite, strict=True)]
+        # In a packed pass what is not finite spreads to its neighbours.
+        return [
+            row if sound else _rows_of([item], runtime)[0]
+            for item, row, sound in zip(batch, logits, finite, strict=True)
+        ]
     except Exception:
         _log.exception("a batch of %d failed", len(batch))
         if len(batch) == 1:

@@ -128,9 +128,11 @@ class Publisher:
         from tunery_trainer.export import add_export
         from tunery_trainer.parity import passes
 
-        # Spread over the split, which may be sorted.
+        # Spread over the split, which may be sorted; the longest, where local attention would show.
         count = min(PARITY_ROWS, len(proof))
-        indices = np.linspace(0, len(proof) - 1, count).astype(np.int64)
+        spread = np.linspace(0, len(proof) - 1, count).astype(np.int64)
+        longest = np.argsort(-proof.lengths, kind="stable")[: max(1, count // 8)]
+        indices = np.union1d(spread[: count - len(longest)], longest)
         ids = proof.ids(indices, self._settings.max_length)
         parities: list[Parity | None] = []
         manifest_sha256, size_bytes = checkpoint.publish(

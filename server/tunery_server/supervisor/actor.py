@@ -9,6 +9,7 @@ deployment. Sent away for lack of room, it retires its engines and is `idle` unt
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,6 +63,7 @@ class DeploymentActor:
         self._degraded = False
         self._changed = asyncio.Event()
         self._deaths = 0
+        self._retry_at = 0.0  # time.monotonic(), before which a missing engine is not replaced
         self._task = asyncio.create_task(self._run(row))
 
     def notice(self, row: Row[Any]) -> None:
@@ -117,7 +119,9 @@ class DeploymentActor:
                 await self._wait_for_something_to_do()
             except Exception:  # one deployment's mishap must not end the others
                 logger.exception("%s: its actor stumbled", self._owner)
+                self._tenant.busy = False  # who waits for room must not wait for this one
                 await asyncio.sleep(STUMBLE_SECONDS)
+                self._tenant.busy = True
 
     async def _restore(self, row: Row[Any]) -> int:
         """Bring back what served in the last life; return the generation that is carried out.
@@ -130,6 +134,7 @@ class DeploymentActor:
             return NOTHING
         spec: DeploymentSpec = row.actual_spec
         self._serving = spec
+        self._tenant.pinned = spec.pinned
         self._degraded = row.error is not None and row.actual_generation == row.generation
         self._asleep = row.status == "idle"
         if self._asleep:
@@ -140,7 +145,7 @@ class DeploymentActor:
             if error.code == NO_ROOM and not spec.pinned:
                 await self._fall_asleep()
             else:
-                self._deaths += 1  # it is tried again, see _refill
+                self._count_death()  # it is tried again, see _refill
                 await self._write_failure(spec, self._generation, error)
             return int(row.actual_generation)
         await self._flip(
@@ -216,7 +221,7 @@ class DeploymentActor:
             self._engines, _ = await self._loader.load(self._tenant, self._serving)
         except LoadFailed as error:
             logger.warning("%s: the old one: %s: %s", self._owner, error.code, error)
-            self._deaths += 1  # it is tried again, see _refill
+            self._count_death()  # it is tried again, see _refill
             return
         self._tenant.serving_since = self._tenant.used_at = time.monotonic()
         await self._record.route(self._serving, self._engines)
@@ -239,7 +244,7 @@ class DeploymentActor:
             raise
         old, self._engines, self._serving = self._engines, engines, spec
         self._generation, self._degraded, self._deaths = generation, degraded, 0
-        self._labels = frozenset(engines[0].loaded.labels) if engines[0].loaded else None
+        self._labels = _labels_of(engines)
         self._asleep = self._asked_for = False
         self._tenant.pinned = spec.pinned
         self._tenant.serving_since = self._tenant.used_at = time.monotonic()
@@ -297,7 +302,7 @@ class DeploymentActor:
             engines, parity = await self._loader.load(self._tenant, self._serving)
         except LoadFailed as error:
             self._asleep = self._asked_for = False
-            self._deaths += 1  # it is tried again, see _refill
+            self._count_death()  # it is tried again, see _refill
             await self._write_trouble(error)
             return
         await self._flip(
@@ -315,8 +320,8 @@ class DeploymentActor:
         Later with every death.
         """
         missing = self._missing
-        pause = min(MAX_PAUSE_SECONDS, 2.0 ** (self._deaths - 2)) if self._deaths > 1 else 0.0
         began = time.monotonic()
+        pause = max(0.0, self._retry_at - began)
         change = asyncio.create_task(self._changed.wait())
         nudge = asyncio.create_task(self._tenant.nudged.wait())
         self._tenant.busy = False
@@ -328,14 +333,19 @@ class DeploymentActor:
             self._tenant.busy = True
             change.cancel()
             nudge.cancel()
-        nudged = self._tenant.nudged.is_set()
         self._tenant.nudged.clear()
-        if time.monotonic() - began > STEADY_SECONDS:
+        if not missing and time.monotonic() - began > STEADY_SECONDS:
             self._deaths = 0
         for engine in dead:
             await self._bury(engine)
-        if missing and not dead and not nudged and not self._changed.is_set():
+        superseded = self._tenant.sent_away or (self._changed.is_set() and not self._waits)
+        if missing and not dead and not superseded and time.monotonic() >= self._retry_at:
             await self._refill()
+
+    def _count_death(self) -> None:
+        self._deaths += 1
+        pause = min(MAX_PAUSE_SECONDS, 2.0 ** (self._deaths - 2)) if self._deaths > 1 else 0.0
+        self._retry_at = time.monotonic() + pause
 
     @property
     def _missing(self) -> bool:
@@ -362,7 +372,7 @@ class DeploymentActor:
 
     async def _bury(self, dead: Engine) -> None:
         """Route no more to an engine that has died."""
-        self._deaths += 1
+        self._count_death()
         self._starter.ledger.engine_died(self._owner)
         self._engines.remove(dead)
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
@@ -383,10 +393,11 @@ class DeploymentActor:
         try:
             engines, _ = await self._loader.load(self._tenant, self._serving, replicas=1)
         except LoadFailed as error:
-            self._deaths += 1
+            self._count_death()
             await self._write_trouble(error)
             return
         self._engines += engines
+        self._labels = _labels_of(engines)
         self._tenant.serving_since = time.monotonic()
         await self._record.route(self._serving, self._engines)
         self._actual = actual_of(self._serving, self._engines, self._generation)
@@ -412,3 +423,8 @@ class DeploymentActor:
             error=error_info(error.code, str(error), None),
             **values,
         )
+
+
+def _labels_of(engines: Sequence[Engine]) -> frozenset[str] | None:
+    loaded = engines[0].loaded
+    return None if loaded is None else frozenset(loaded.labels)

@@ -1,6 +1,7 @@
 """Loads: from a deployment's spec to engines that serve it, where there is room for them."""
 
 import asyncio
+import logging
 
 from tunery.types import DeploymentSpec, Parity
 from tunery_server.artifacts import Artifacts
@@ -9,6 +10,8 @@ from tunery_server.db.queries import deployments, targets
 from tunery_server.disk import weights_bytes
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed, Target
 from tunery_server.supervisor.room import Room, Tenant
+
+logger = logging.getLogger(__name__)
 
 _SHOWN_LABELS, _SHOWN_CHARACTERS = 5, 80  # in a message
 
@@ -74,7 +77,11 @@ class Loader:
             row = await targets.row_of(connection, project, deployments.target_of(spec))
         if row is None:
             raise LoadFailed("model-not-found", "the version was deleted")
-        model_dir = await self._artifacts.fetch(row.artifact)
+        try:
+            model_dir = await self._artifacts.fetch(row.artifact)
+        except OSError as error:
+            logger.exception("%s can't be fetched", row.artifact)
+            raise LoadFailed("load-failed", "its files can't be read; see the log") from error
         target = Target(
             version=deployments.target_of(spec),
             model_dir=str(model_dir),

@@ -90,15 +90,19 @@ class Room:
         Raises:
             LoadFailed: it would not fit, even so; or it took more room than there is.
         """
-        async with self._in_turn(tenant):
-            await self._make_room(tenant, needed_bytes, unload=unload)
+        if self._short_bytes(needed_bytes) > 0:
+            async with self._in_turn(tenant):
+                await self._make_room(tenant, needed_bytes, unload=unload)
+                tenant.promised_bytes += needed_bytes
+        else:  # nobody's turn: there is room beside whoever waits for more
             tenant.promised_bytes += needed_bytes
         try:
             yield
         finally:
             tenant.promised_bytes -= needed_bytes
-        async with self._in_turn(tenant):
-            await self._make_room(tenant, 0, unload=unload)
+        if self._short_bytes(0) > 0:
+            async with self._in_turn(tenant):
+                await self._make_room(tenant, 0, unload=unload)
 
     def send_idle_away(self, idle_seconds: float) -> None:
         """Send away whoever has not been used for so long."""

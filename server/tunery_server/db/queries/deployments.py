@@ -146,10 +146,15 @@ async def write_actual(connection: AsyncConnection, project: str, name: str, **v
 async def write_measured(
     connection: AsyncConnection, project: str, name: str, actual: Actual
 ) -> None:
-    """Write what a deployment holds by now; it has not changed by that."""
+    """Write what a deployment holds by now, if that still serves; it has not changed by that."""
     await connection.execute(
         update(deployments)
-        .where(deployments.c.project == project, deployments.c.name == name)
+        .where(
+            deployments.c.project == project,
+            deployments.c.name == name,
+            deployments.c.actual_generation == actual.generation,
+            deployments.c.status.in_(("ready", "degraded")),
+        )
         .values(actual=actual)
     )
 
