@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     load_timeout_seconds: float = 60.0
     stall_seconds: float = 60.0
     drain_seconds: float = 30.0  # for requests that have begun, and for jobs to be saved
-    unready_seconds: float = 0.0  # of taking requests while /health/ready already says 503
+    unready_seconds: float = 0.2  # of taking requests while /health/ready already says 503
     stop_seconds: float = 30.0  # between letting go of a trainer's leash and killing it
 
     @property

@@ -455,13 +455,22 @@ def test_checkpoints_of_a_job_are_listed(api: Api) -> None:
     assert [item["id"] for item in found] == [checkpoint]
 
 
+def desired(version: str, generation: int) -> dict[str, Any]:
+    return {"version": version, "checkpoint": None, "pinned": False, "generation": generation}
+
+
 def test_deployment_is_asked_for_changed_rolled_back_and_removed(api: Api) -> None:
     first, second = api.add_version(), api.add_version()
 
     put = api.put("/deployments/intent", {"version": first})
 
     assert (put.status_code, put.json()["status"]) == (202, "loading")
-    assert put.json()["desired"] == {"version": first, "checkpoint": None, "generation": 1}
+    assert put.json()["desired"] == {
+        "version": first,
+        "checkpoint": None,
+        "pinned": False,
+        "generation": 1,
+    }
     stale = {"If-Match": '"stale"'}
     assert api.put("/deployments/intent", {"version": second}, headers=stale).status_code == 412
     fresh = {"If-Match": put.headers["etag"]}
@@ -484,13 +493,23 @@ def test_rollback_that_is_sent_twice_is_done_once(api: Api) -> None:
 
     again = api.post("/deployments/intent/rollback", headers=headers)
 
-    assert done.json()["desired"] == {"version": first, "checkpoint": None, "generation": 3}
+    assert done.json()["desired"] == {
+        "version": first,
+        "checkpoint": None,
+        "pinned": False,
+        "generation": 3,
+    }
     assert (again.status_code, again.content) == (202, done.content)
     assert again.headers["idempotency-replayed"] == "true"
     assert again.headers["etag"] == done.headers["etag"]
     assert api.get("/deployments/intent").json()["desired"]["generation"] == 3
     anew = api.post("/deployments/intent/rollback", headers={"Idempotency-Key": "another"})
-    assert anew.json()["desired"] == {"version": second, "checkpoint": None, "generation": 4}
+    assert anew.json()["desired"] == {
+        "version": second,
+        "checkpoint": None,
+        "pinned": False,
+        "generation": 4,
+    }
 
 
 @pytest.mark.parametrize(

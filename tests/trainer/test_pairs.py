@@ -17,6 +17,7 @@ from tunery_trainer.evaluate import program
 from tunery_trainer.failure import Failure, Refusal
 from tunery_trainer.model import load_classifier
 from tunery_trainer.model_files import read_canary, read_facts
+from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.events import CheckpointSaved, Evaluated, Finetuned
 from tunery_trainer.runtimes import load
 from tunery_trainer.tasks.texts import TextEncoder
@@ -130,6 +131,6 @@ def test_input_of_the_other_kind_is_refused(pairs: bool, message: str) -> None:
     inputs = [TextPair(text="a", text_pair="b"), "c"]
 
     with pytest.raises(Refusal) as raised:
-        _texts_of(inputs, pairs)
+        _texts_of(wire.Predict(id=1, inputs=inputs, top_k=1, truncate=True, timeout_ms=1), pairs)
 
     assert (raised.value.code, raised.value.message) == ("pair-mismatch", message)
