@@ -36,8 +36,8 @@ def _rows_of(batch: Sequence[Item], runtime: Runtime) -> list[Row | None]:
     """
     try:
         logits = runtime.logits([item.token_ids for item in batch])  # (B, C)
-        finite = np.isfinite(logits).all(axis=1)
-        if len(batch) == 1 or finite.all():
+        finite = [bool(np.isfinite(row).all()) for row in logits]
+        if len(batch) == 1 or all(finite):
             return [row if sound else None for row, sound in zip(logits, finite, strict=True)]
         # In a packed pass what is not finite spreads to its neighbours.
         return [
