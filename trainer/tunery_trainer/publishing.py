@@ -132,7 +132,7 @@ class Publisher:
         count = min(PARITY_ROWS, len(proof))
         spread = np.linspace(0, len(proof) - 1, count).astype(np.int64)
         longest = np.argsort(-proof.lengths, kind="stable")[: max(1, count // 8)]
-        indices = np.union1d(spread[: count - len(longest)], longest)
+        indices = np.union1d(spread, longest)
         ids = proof.ids(indices, self._settings.max_length)
         parities: list[Parity | None] = []
         manifest_sha256, size_bytes = checkpoint.publish(
