@@ -11,7 +11,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tunery.types import PROBLEMS, Prediction, PredictRequest
 from tunery_server.db.engine import Database
@@ -28,9 +28,11 @@ from tunery_trainer.protocol.wire import (
     Moved,
     Predict,
     Refused,
+    Reply,
 )
 
-READER = "reader.sock"
+T = TypeVar("T", bound=Reply)
+
 READER_SECONDS = 30.0
 _MAX_WAITING = 256  # of one worker: each holds its texts
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
@@ -44,11 +46,11 @@ class ClientGone(Exception):
 class Engines:
     """Every engine that this worker talks to."""
 
-    def __init__(self, database: Database, news: News, run_dir: Path) -> None:
+    def __init__(self, database: Database, news: News, reader: Path) -> None:
         self._news = news
         self._waking = Waking(database, news)
         self._waiting = 0  # requests that know no engine yet
-        self._reader = str(run_dir / READER)
+        self._reader = str(reader)
         self._routes: dict[tuple[str, str], list[Route]] = {}
         self._deployments: dict[tuple[str, str], str] = {}  # whose routes these were last
         self._connections: dict[str, Connection] = {}
@@ -126,8 +128,8 @@ class Engines:
         """Return the deployment that answered for a model last; empty where none ever has."""
         return self._deployments.get((project, model), "")
 
-    async def ask_reader(self, message: Callable[[int], AnyMessage]) -> AnyReply:
-        """Return the reader's answer to a message, which is built with the id it is given.
+    async def ask_reader(self, kind: type[T], message: Callable[[int], AnyMessage]) -> T:
+        """Return the reader's answer, of a kind, to a message that is built with its id.
 
         Raises:
             Refusal: the reader is not there, too slow, or refused.
@@ -139,7 +141,7 @@ class Engines:
             reply = await self._ask(self._reader, message(next(self._ids)), give_up_at, nobody)
         except ConnectionError:
             raise Refusal("engine-restarted", "the reader is not there") from None
-        if isinstance(reply, Refused):
+        if not isinstance(reply, kind):
             raise _refusal(reply)
         return reply
 

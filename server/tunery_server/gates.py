@@ -25,9 +25,9 @@ from tunery_server.artifacts import Artifacts
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import datasets, deployments, evaluations, jobs, targets
 from tunery_server.db.queries.deployments import target_of
+from tunery_trainer.protocol.events import EVALUATED_ROWS
 from tunery_trainer.protocol.serving import runtime_of
 
-ROWS = "rows.parquet"
 _OF_LABEL = ("precision", "recall", "f1", "f05", "f2")
 
 
@@ -57,11 +57,12 @@ class Wanted(msgspec.Struct, kw_only=True, frozen=True):
 
     def lacking(self, target: str) -> str:
         """Return what to say of a version that was not evaluated so."""
+        command = evaluate_command(
+            target, self.dataset, self.split, computed=(self.runtime, self.precision)
+        )
         return (
             f"{target} has no evaluation on split {self.split} of {self.dataset} through "
-            f"{self.runtime} in {self.precision}; run: tunery evaluate {target} --dataset "
-            f"{self.dataset} --split {self.split} --runtime {self.runtime} --precision "
-            f"{self.precision}"
+            f"{self.runtime} in {self.precision}; run: {command}"
         )
 
 
@@ -142,7 +143,15 @@ class Judge:
         return msgspec.structs.replace(_failed("/gate", wanted.lacking(target)), waits=waits)
 
     async def _rows(self, evaluation: Row[Any]) -> Path:
-        return await self._artifacts.fetch(evaluation.artifact) / ROWS
+        return await self._artifacts.fetch(evaluation.artifact) / EVALUATED_ROWS
+
+
+def evaluate_command(
+    target: str, dataset: str, split: Split, *, computed: tuple[str, str] | None = None
+) -> str:
+    """Return the command that evaluates a version, in a runtime and a precision if it matters."""
+    flags = "" if computed is None else f" --runtime {computed[0]} --precision {computed[1]}"
+    return f"tunery evaluate {target} --dataset {dataset} --split {split}{flags}"
 
 
 def short_of(gate: Gate, evaluation: Evaluation) -> Iterator[FieldError]:

@@ -29,7 +29,7 @@ class Services:
         self.news = News(settings.run_dir)
         self.keys = Keys(self.database, self.news)
         self.quotas = Quotas(settings.key_requests_per_second)
-        self.engines = Engines(self.database, self.news, settings.run_dir)
+        self.engines = Engines(self.database, self.news, settings.reader_socket)
         self.figures = WorkerFigures()
         self._figures_path = settings.run_dir / WORKER.format(pid=os.getpid())
         self._figures_server: asyncio.Server | None = None

@@ -57,6 +57,11 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         return self.root / "run"
 
     @property
+    def reader_socket(self) -> Path:
+        """Where the reader answers the API and the supervisor."""
+        return self.run_dir / "reader.sock"
+
+    @property
     def work_dir(self) -> Path:
         """Private directories of running children."""
         return self.root / "work"

@@ -29,6 +29,7 @@ import httpx
 import pyarrow.csv as pa_csv
 from tests.e2e import service as e2e
 
+from tunery_server.supervisor.memory import process_bytes
 from tunery_trainer import runtimes
 from tunery_trainer.tasks.texts import TextEncoder
 
@@ -222,10 +223,7 @@ def memory(service: e2e.Service) -> str:
     """Return the proportional memory of the processes of a service, by role."""
     found: dict[str, float] = defaultdict(float)
     for pid, role, _ in [*service.processes(), (service.process.pid, "supervisor", "")]:
-        rollup = Path(f"/proc/{pid}/smaps_rollup")
-        if rollup.exists():
-            lines = [line for line in rollup.read_text().splitlines() if line.startswith("Pss:")]
-            found[role] += int(lines[0].split()[1]) / 1024
+        found[role] += process_bytes(pid) / 1e6
     total = sum(found.values())
     parts = ", ".join(f"{role} {size:.0f}" for role, size in sorted(found.items()))
     return f"{total:.0f} MB (proportional): {parts}"

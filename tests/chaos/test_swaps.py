@@ -3,12 +3,13 @@
 import asyncio
 import math
 import statistics
-from pathlib import Path
 
 import pytest
 from tests.e2e import load
 from tests.e2e import service as e2e
 from tests.e2e.test_swap import client_of, golden_of, put, swap
+
+from tunery_server.supervisor.memory import process_bytes
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(7200)]
 
@@ -79,8 +80,4 @@ def resident_mb(service: e2e.Service) -> float:
     """Return what the supervisor and the API workers hold, in MB."""
     assert service.process is not None
     pids = [service.process.pid, *(pid for pid, _, _ in service.processes("api"))]
-    found = 0.0
-    for pid in pids:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        found += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-    return found
+    return sum(map(process_bytes, pids)) / 1e6

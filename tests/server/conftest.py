@@ -9,20 +9,26 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import numpy as np
+import pyarrow as pa
 import pytest
+from tests.client.answers import EVALUATION
 
-from tunery.types import DatasetSpec, DeploymentSpec
+from tunery.types import DatasetSpec, DeploymentSpec, Evaluation
 from tunery_server.app import create_app
 from tunery_server.base_models import BaseModels
 from tunery_server.db.columns import now
 from tunery_server.db.engine import Database
 from tunery_server.db.migrate import upgrade
-from tunery_server.db.queries import checkpoints, datasets, deployments, jobs, models
+from tunery_server.db.queries import checkpoints, datasets, deployments, evaluations, jobs, models
 from tunery_server.db.queries import keys as key_queries
 from tunery_server.ids import new_id
 from tunery_server.keys import new_key, sha256
 from tunery_server.services import Services
 from tunery_server.settings import Settings
+from tunery_trainer.evaluate import stored_rows
+from tunery_trainer.protocol.events import EVALUATED_ROWS
+from tunery_trainer.tasks import Judged
 
 T = TypeVar("T")
 
@@ -118,6 +124,26 @@ class Api:
 
         self.run(body())
         return dataset_id
+
+    def add_evaluation(self, rows: pa.Table, judged: Judged, /, **fields: Any) -> str:
+        """Store an evaluation with its rows, whose logits are none that count."""
+        evaluation_id = new_id("eval")
+        artifact = f"evaluations/{evaluation_id}"
+        folder = self.services.artifacts.readable("evaluations") / evaluation_id
+        folder.mkdir()
+        logits = np.zeros((rows.num_rows, 2), np.float32)
+        stored_rows.write(folder / EVALUATED_ROWS, rows, judged, logits)
+        known = {**EVALUATION, "id": evaluation_id, "job": new_id("job"), **fields}
+        evaluation = msgspec.convert(known, Evaluation)
+
+        async def body() -> None:
+            async with self.services.database.write() as connection:
+                await evaluations.add(
+                    connection, "default", evaluation, artifact=artifact, manifest_sha256="0" * 64
+                )
+
+        self.run(body())
+        return evaluation_id
 
     def add_job(
         self, kind: str = "finetune", status: str = "queued", spec: dict[str, Any] | None = None

@@ -7,14 +7,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.client.answers import EVALUATION
 from tests.server.conftest import Api
 from tests.server.test_routes_rows import with_reader
 
-from tunery.types import DeploymentSpec, Evaluation
-from tunery_server.db.queries import deployments, evaluations
-from tunery_server.ids import new_id
-from tunery_trainer.evaluate import stored_rows
+from tunery.types import DeploymentSpec
+from tunery_server.db.queries import deployments
 from tunery_trainer.tasks import Judged
 
 TRUTH = ["a", "b"] * 20
@@ -28,29 +25,20 @@ LATENCY = {
 
 def evaluated(api: Api, version: str, dataset: str, *, wrong: int = 0, **fields: Any) -> str:
     """Store an evaluation of 40 rows, of which the first ones were answered wrong."""
-    evaluation_id = new_id("eval")
-    artifact = f"evaluations/{evaluation_id}"
-    folder = api.services.artifacts.readable("evaluations") / evaluation_id
-    folder.mkdir()
     texts = [f"text {i}" for i in range(len(TRUTH))]
-    split = pa.table({"line": range(2, len(TRUTH) + 2), "text": texts, "label": TRUTH})
+    rows = pa.table({"line": range(2, len(TRUTH) + 2), "text": texts, "label": TRUTH})
     turned = ["b" if label == "a" else "a" for label in TRUTH[:wrong]] + TRUTH[wrong:]
-    judged = Judged(turned, *np.zeros((3, len(TRUTH))))
-    stored_rows.write(folder / "rows.parquet", split, judged, np.zeros((len(TRUTH), 2), np.float32))
-    named = {"id": evaluation_id, "version": version, "dataset": dataset, "job": new_id("job")}
-    figures = {"metrics": {"accuracy": {"value": 1 - wrong / len(TRUTH)}}, "rows": len(TRUTH)}
-    of_label = {"label": "a", "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 20}
-    known = EVALUATION | named | figures | {"per_class": [of_label], "latency": LATENCY} | fields
-    evaluation = msgspec.convert(known, Evaluation)
-
-    async def body() -> None:
-        async with api.services.database.write() as connection:
-            await evaluations.add(
-                connection, "default", evaluation, artifact=artifact, manifest_sha256="0" * 64
-            )
-
-    api.run(body())
-    return evaluation_id
+    figures = {
+        "metrics": {"accuracy": {"value": 1 - wrong / len(TRUTH)}},
+        "rows": len(TRUTH),
+        "per_class": [{"label": "a", "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 20}],
+        "latency": LATENCY,
+    }
+    return api.add_evaluation(
+        rows,
+        Judged(turned, *np.zeros((3, len(TRUTH)))),
+        **{"version": version, "dataset": dataset, **figures, **fields},
+    )
 
 
 def serving(api: Api, version: str) -> None:

@@ -2,47 +2,26 @@
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.client.answers import EVALUATION
 from tests.server.conftest import Api
 from tests.server.test_routes_rows import with_reader
 
-from tunery.types import Evaluation
 from tunery_server.db.queries import evaluations
-from tunery_server.ids import new_id
-from tunery_trainer.evaluate import stored_rows
 from tunery_trainer.tasks import Judged
 
 
 def add_evaluation(api: Api, dataset: str) -> str:
     """Store an evaluation of three rows, of which the last two were answered wrong."""
-    evaluation_id = new_id("eval")
-    artifact = f"evaluations/{evaluation_id}"
-    folder = api.services.artifacts.readable("evaluations") / evaluation_id
-    folder.mkdir()
-    split = pa.table({"line": [2, 3, 4], "text": ["x", "y", "z"], "label": ["a", "a", "b"]})
+    rows = pa.table({"line": [2, 3, 4], "text": ["x", "y", "z"], "label": ["a", "a", "b"]})
     judged = Judged(
         ["a", "b", "a"], *np.array([[0.9, 0.6, 0.7], [0.8, -0.2, -0.4], [0.1, 0.9, 1.2]])
     )
-    stored_rows.write(folder / "rows.parquet", split, judged, np.zeros((3, 2), np.float32))
     example = {"row": 1, "text": "y", "label": "a", "predicted": "b"}
     pair = {"type": "confused-pair", "label": "a", "other_label": "b", "message": "a for b"}
     finding = pair | {"numbers": {"rows": 2}, "advice": "Read them.", "examples": [example]}
-    fields = {"id": evaluation_id, "dataset": dataset, "job": new_id("job"), "bytes": 1234}
-    fields |= {"findings": [finding]}
-    evaluation = msgspec.convert({**EVALUATION, **fields}, Evaluation)
-
-    async def body() -> None:
-        async with api.services.database.write() as connection:
-            await evaluations.add(
-                connection, "default", evaluation, artifact=artifact, manifest_sha256="0" * 64
-            )
-
-    api.run(body())
-    return evaluation_id
+    return api.add_evaluation(rows, judged, dataset=dataset, bytes=1234, findings=[finding])
 
 
 def test_errors_are_rows_that_were_answered_wrong(api: Api) -> None:

@@ -11,7 +11,6 @@ import pytest
 from tests.server.conftest import Api
 
 from tunery.types import SPLITS, Split
-from tunery_server.engines import READER
 from tunery_trainer.reader import Reader
 from tunery_trainer.socket_server import serve
 
@@ -44,7 +43,7 @@ def with_reader(
 ) -> T:
     async def body() -> T:
         stop, listening = asyncio.Event(), asyncio.Event()
-        socket = api.services.settings.run_dir / READER
+        socket = api.services.settings.reader_socket
         serving = asyncio.create_task(
             serve(socket, Reader(base_models or {}), on_listening=listening.set, stop=stop)
         )

@@ -52,13 +52,18 @@ def spec(whole: EvaluateRun, tmp_path: Path) -> EvaluateRun:
     )
 
 
-def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
+def run(spec: EvaluateRun) -> Evaluated:
+    """Evaluate, and return what came of it."""
     events: list[AnyEvent] = []
-
     program.run(spec, events.append, lambda: False)
-
     evaluated = events[-1]
     assert isinstance(evaluated, Evaluated)
+    return evaluated
+
+
+def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
+    evaluated = run(spec)
+
     rows = pq.read_table(spec.rows)
     encoder = TextEncoder(Path(spec.model_dir, "tokenizer.json"), 64)
     runtime = load(Path(spec.model_dir), "openvino", device="cpu", threads=1)
@@ -71,12 +76,8 @@ def test_figures_are_those_of_the_served_runtime(spec: EvaluateRun) -> None:
 
 
 def test_every_row_is_kept_with_its_answer(spec: EvaluateRun) -> None:
-    events: list[AnyEvent] = []
+    evaluated = run(spec)
 
-    program.run(spec, events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     folder = Path(spec.work_dir, evaluated.path)
     kept = manifest.verify(folder, evaluated.manifest_sha256)
     assert kept.size_bytes == evaluated.size_bytes
@@ -91,24 +92,16 @@ def test_every_row_is_kept_with_its_answer(spec: EvaluateRun) -> None:
 
 def test_baselines_have_the_primary_metric(spec: EvaluateRun) -> None:
     """The training rows have 30 of each label, so that the first is the commonest: 14 of 40."""
-    events: list[AnyEvent] = []
+    evaluated = run(spec)
 
-    program.run(spec, events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     assert evaluated.primary_metric == "accuracy"
     assert evaluated.baselines == {"majority": 14 / 40, "tfidf": 1.0, "untrained": 0.3}
     assert evaluated.tfidf_rows == 90
 
 
 def test_an_answer_is_timed_alone_and_among_eight(spec: EvaluateRun) -> None:
-    events: list[AnyEvent] = []
+    evaluated = run(spec)
 
-    program.run(spec, events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     latency = evaluated.latency
     assert latency is not None
     assert (latency.device, latency.threads) == ("cpu", 1)
@@ -137,14 +130,9 @@ def test_rows_that_the_model_has_seen_are_counted_and_left_out_beside(
     source = pq.read_table(spec.rows)
     folded = [text.lower() for text in source["text"].to_pylist()]
     seen = [text in folded[:2] for text in folded]
-    events: list[AnyEvent] = []
 
-    program.run(
-        msgspec.structs.replace(spec, lineage=lineage, lost=["ds_x"]), events.append, lambda: False
-    )
+    evaluated = run(msgspec.structs.replace(spec, lineage=lineage, lost=["ds_x"]))
 
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     found = evaluated.lineage
     assert (found.datasets, found.lost, found.compared) == (["ds_1", "ds_0"], ["ds_x"], 4)
     assert found.overlap == sum(seen) > 0
@@ -154,22 +142,14 @@ def test_rows_that_the_model_has_seen_are_counted_and_left_out_beside(
 
 
 def test_rows_that_nobody_has_seen_have_no_second_figures(spec: EvaluateRun) -> None:
-    events: list[AnyEvent] = []
+    evaluated = run(spec)
 
-    program.run(spec, events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     assert (evaluated.lineage.overlap, evaluated.lineage.without) == (0, {})
 
 
 def test_calibration_is_told_before_and_after_the_temperature(spec: EvaluateRun) -> None:
-    events: list[AnyEvent] = []
+    evaluated = run(spec)
 
-    program.run(spec, events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     found = evaluated.calibration
     assert found.temperature == read_facts(Path(spec.model_dir)).fit.temperature != 1.0
     assert found.ece_after == evaluated.metrics["ece"].value != found.ece_before
@@ -177,12 +157,8 @@ def test_calibration_is_told_before_and_after_the_temperature(spec: EvaluateRun)
 
 
 def test_the_fit_is_judged_by_rows_of_all_splits(spec: EvaluateRun) -> None:
-    events: list[AnyEvent] = []
+    evaluated = run(msgspec.structs.replace(spec, validation=spec.rows))
 
-    program.run(msgspec.structs.replace(spec, validation=spec.rows), events.append, lambda: False)
-
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     fit = evaluated.fit
     assert (fit.metric, fit.validation) == ("accuracy", None)  # the rows that are evaluated
     assert fit.test == evaluated.metrics["accuracy"].value
@@ -191,16 +167,9 @@ def test_the_fit_is_judged_by_rows_of_all_splits(spec: EvaluateRun) -> None:
 
 def test_training_rows_are_not_held_against_themselves(spec: EvaluateRun) -> None:
     lineage = {"ds_1": [spec.train]}
-    events: list[AnyEvent] = []
 
-    program.run(
-        msgspec.structs.replace(spec, rows=spec.train, lineage=lineage),
-        events.append,
-        lambda: False,
-    )
+    evaluated = run(msgspec.structs.replace(spec, rows=spec.train, lineage=lineage))
 
-    evaluated = events[-1]
-    assert isinstance(evaluated, Evaluated)
     assert evaluated.fit is None
     assert evaluated.lineage.overlap == evaluated.rows == 90
     assert evaluated.lineage.without["accuracy"].reason == "there are no rows"

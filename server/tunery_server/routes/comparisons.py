@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tunery.types import Compared, Comparison, PairedFigures, Split
 from tunery_server.answers import answer
 from tunery_server.db.queries import datasets, evaluations, targets
-from tunery_server.gates import ROWS
+from tunery_server.gates import evaluate_command
 from tunery_server.ids import is_id
 from tunery_server.problems import Refusal
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.routes.targets import find_target
 from tunery_server.services import Services
+from tunery_trainer.protocol.events import EVALUATED_ROWS
 from tunery_trainer.protocol.wire import CompareEvaluations, EvaluationsCompared
 
 Target = Annotated[
@@ -56,7 +57,7 @@ async def compare(
         ]
     one, other = _pair((a, b), found, rows_of.id, split)
     folders = [await request.services.artifacts.fetch(each.artifact) for each in (one, other)]
-    paths = [folder / ROWS for folder in folders]
+    paths = [folder / EVALUATED_ROWS for folder in folders]
     figures = await compared(request.services, rows_of.task, *paths)
     return answer(
         Comparison(
@@ -81,9 +82,7 @@ async def compared(services: Services, task: Any, one: Path, other: Path) -> Pai
     def ask(number: int) -> CompareEvaluations:
         return CompareEvaluations(id=number, task=task, one=str(one), other=str(other))
 
-    reply = await services.engines.ask_reader(ask)
-    assert isinstance(reply, EvaluationsCompared)
-    return reply.figures
+    return (await services.engines.ask_reader(EvaluationsCompared, ask)).figures
 
 
 async def _find(connection: AsyncConnection, project: str, target: str) -> Row[Any]:
@@ -97,17 +96,16 @@ def _pair(
     """Return the newest evaluations that were computed alike."""
     for name, rows in zip(names, found, strict=True):
         if not rows:
-            raise _not_evaluated(f"{name} has none", name, dataset, split)
+            command = evaluate_command(name, dataset, split)
+            raise _not_evaluated(f"of {dataset}, {name} has none", command)
     for one in found[0]:
         for other in found[1]:
             if _computed(one) == _computed(other):
                 return one, other
     runtime, precision = _computed(found[0][0])
     raise _not_evaluated(
-        f"{names[1]} has none through {runtime} in {precision}, as {names[0]} has",
-        names[1],
-        dataset,
-        f"{split} --runtime {runtime} --precision {precision}",
+        f"of {dataset}, {names[1]} has none through {runtime} in {precision}, as {names[0]} has",
+        evaluate_command(names[1], dataset, split, computed=(runtime, precision)),
     )
 
 
@@ -115,9 +113,8 @@ def _computed(row: Row[Any]) -> tuple[str, str]:
     return row.evaluation.runtime, row.evaluation.precision
 
 
-def _not_evaluated(what: str, name: str, dataset: str, split: str) -> Refusal:
-    hint = f"Run: tunery evaluate {name} --dataset {dataset} --split {split}"
-    return Refusal("not-evaluated", f"of {dataset}, {what}", hint=hint)
+def _not_evaluated(what: str, command: str) -> Refusal:
+    return Refusal("not-evaluated", what, hint=f"Run: {command}")
 
 
 def _side(name: str, evaluation: Row[Any], model: Row[Any]) -> Compared:

@@ -21,6 +21,7 @@ from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
 from tunery_server.routes.finetune import check_queue
 from tunery_server.routes.targets import find_target, one_target
+from tunery_trainer.protocol.events import EVALUATED_ROWS
 from tunery_trainer.protocol.wire import ErrorsRead, ReadErrors
 
 
@@ -138,7 +139,7 @@ async def errors(
     def ask(number: int) -> ReadErrors:
         return ReadErrors(
             id=number,
-            path=str(folder / "rows.parquet"),
+            path=str(folder / EVALUATED_ROWS),
             true=true,
             predicted=predicted,
             right=right,
@@ -147,8 +148,7 @@ async def errors(
             limit=limit,
         )
 
-    reply = await request.services.engines.ask_reader(ask)
-    assert isinstance(reply, ErrorsRead)
+    reply = await request.services.engines.ask_reader(ErrorsRead, ask)
     last_id = str(offset + len(reply.rows)) if reply.rows else None
     return answer(ErrorPage(data=reply.rows, has_more=reply.has_more, last_id=last_id))
 

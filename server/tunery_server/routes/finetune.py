@@ -99,8 +99,7 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
             threads=threads,
         )
 
-    forecast = await request.services.engines.ask_reader(ask)
-    assert isinstance(forecast, Forecasted)
+    forecast = await request.services.engines.ask_reader(Forecasted, ask)
     found = measured_by(finished, lineage=base.lineage, device=device, resolved=forecast.resolved)
     why = f"no fine-tune of {data.base_model} on a {DEVICES[device]} has succeeded here; one does"
     return answer(

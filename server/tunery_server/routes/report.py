@@ -8,13 +8,14 @@ from litestar.params import FromPath, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Evaluation, EvaluationPlot, ModelVersion, Resolved
-from tunery_server.db.queries import checkpoints, datasets, jobs, models
+from tunery.types import Evaluation, EvaluationPlot, Resolved
+from tunery_server.db.queries import datasets, jobs, models, targets
 from tunery_server.problems import Refusal, language_of
 from tunery_server.report import card, page
 from tunery_server.report.facts import Facts
 from tunery_server.requests import Request
 from tunery_server.routes.evaluate import row_or_404
+from tunery_trainer.protocol.events import EVALUATED_ROWS
 from tunery_trainer.protocol.wire import Sketched, SketchRows
 
 MARKDOWN = "text/markdown"
@@ -63,7 +64,7 @@ async def _facts(request: Request, row: Row[Any]) -> Facts:
         version = None
         if evaluation.version is not None:
             version = await models.get(connection, request.project, evaluation.version)
-        resolved = await _resolved(connection, request.project, evaluation, version)
+        resolved = await _resolved(connection, request.project, evaluation)
         dataset = await datasets.get(connection, request.project, evaluation.dataset)
     return Facts(
         evaluation=evaluation,
@@ -75,14 +76,12 @@ async def _facts(request: Request, row: Row[Any]) -> Facts:
 
 
 async def _resolved(
-    connection: AsyncConnection, project: str, evaluation: Evaluation, version: ModelVersion | None
+    connection: AsyncConnection, project: str, evaluation: Evaluation
 ) -> dict[str, Resolved]:
     """Return the hyperparameters of the fine-tune behind an evaluation."""
-    trained_by = None if version is None else version.job
-    if evaluation.checkpoint is not None:
-        checkpoint = await checkpoints.row_of(connection, project, evaluation.checkpoint)
-        trained_by = None if checkpoint is None else checkpoint.job
-    job = None if trained_by is None else await jobs.get(connection, project, trained_by)
+    target = evaluation.version or evaluation.checkpoint or ""
+    row = await targets.row_of(connection, project, target)
+    job = None if row is None else await jobs.get(connection, project, row.job)
     return {} if job is None else job.resolved
 
 
@@ -92,14 +91,12 @@ async def _sketch(request: Request, artifact: str) -> Sketched:
     def ask(number: int) -> SketchRows:
         return SketchRows(
             id=number,
-            path=str(folder / "rows.parquet"),
+            path=str(folder / EVALUATED_ROWS),
             errors=_MAX_ERRORS,
             characters=_MAX_CHARACTERS,
         )
 
-    reply = await request.services.engines.ask_reader(ask)
-    assert isinstance(reply, Sketched)
-    return reply
+    return await request.services.engines.ask_reader(Sketched, ask)
 
 
 HANDLERS = [show]

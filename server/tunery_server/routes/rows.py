@@ -76,8 +76,7 @@ async def preview(
             max_length=min(max_length, base.positions or max_length),
         )
 
-    reply = await request.services.engines.ask_reader(ask)
-    assert isinstance(reply, Previewed)
+    reply = await request.services.engines.ask_reader(Previewed, ask)
     return answer(reply.preview)
 
 
@@ -105,8 +104,7 @@ async def diff(
             task=later.task,
         )
 
-    reply = await request.services.engines.ask_reader(ask)
-    assert isinstance(reply, Diffed)
+    reply = await request.services.engines.ask_reader(Diffed, ask)
     return answer(reply.diff)
 
 
@@ -126,9 +124,7 @@ async def _read(
         path = str(folder / f"{split}.parquet")
         return ReadRows(id=number, path=path, offset=offset, limit=limit)
 
-    reply = await request.services.engines.ask_reader(ask)
-    assert isinstance(reply, RowsRead)
-    return reply
+    return await request.services.engines.ask_reader(RowsRead, ask)
 
 
 HANDLERS = [list_rows, preview, diff]

@@ -9,7 +9,6 @@ deployment. Sent away for lack of room, it retires its engines and is `idle` unt
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -244,7 +243,7 @@ class DeploymentActor:
             raise
         old, self._engines, self._serving = self._engines, engines, spec
         self._generation, self._degraded, self._deaths = generation, degraded, 0
-        self._labels = _labels_of(engines)
+        self._labels = frozenset(engines[0].labels)
         self._asleep = self._asked_for = False
         self._tenant.pinned = spec.pinned
         self._tenant.serving_since = self._tenant.used_at = time.monotonic()
@@ -397,7 +396,7 @@ class DeploymentActor:
             await self._write_trouble(error)
             return
         self._engines += engines
-        self._labels = _labels_of(engines)
+        self._labels = frozenset(engines[0].labels)
         self._tenant.serving_since = time.monotonic()
         await self._record.route(self._serving, self._engines)
         self._actual = actual_of(self._serving, self._engines, self._generation)
@@ -423,8 +422,3 @@ class DeploymentActor:
             error=error_info(error.code, str(error), None),
             **values,
         )
-
-
-def _labels_of(engines: Sequence[Engine]) -> frozenset[str] | None:
-    loaded = engines[0].loaded
-    return None if loaded is None else frozenset(loaded.labels)

@@ -102,16 +102,16 @@ class Engine:
         self.retired = False
         self._served = 0  # requests, when it was looked at last
 
+    @property
+    def labels(self) -> list[str]:
+        """Those of the version that it has loaded."""
+        return self.loaded.labels if self.loaded else []
+
     async def ask(self) -> wire.Pong | None:
         """Ask how it is; None where it does not answer, as before it listens."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                conversation = await self._call()
-                try:
-                    await conversation.say(wire.Ping(id=1))
-                    reply = await conversation.reply()
-                finally:
-                    conversation.close()
+                reply = await converse(self.socket, wire.Ping(id=1))
         except OSError:
             return None
         if not isinstance(reply, wire.Pong):
@@ -125,21 +125,17 @@ class Engine:
         Raises:
             LoadFailed: the engine refused, or died.
         """
-        conversation = await self._call()
-        try:
-            await conversation.say(
-                wire.Load(
-                    id=1,
-                    version=target.version,
-                    model_dir=target.model_dir,
-                    manifest_sha256=target.manifest_sha256,
-                    runtime=target.runtime,
-                    precision=target.precision,
-                )
-            )
-            reply = await conversation.reply()
-        finally:
-            conversation.close()
+        reply = await converse(
+            self.socket,
+            wire.Load(
+                id=1,
+                version=target.version,
+                model_dir=target.model_dir,
+                manifest_sha256=target.manifest_sha256,
+                runtime=target.runtime,
+                precision=target.precision,
+            ),
+        )
         match reply:
             case wire.Loaded():
                 self.loaded = reply

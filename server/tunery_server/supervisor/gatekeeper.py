@@ -23,7 +23,7 @@ class Gatekeeper:
     """Lets versions pass, or says why not."""
 
     def __init__(self, settings: Settings, database: Database, artifacts: Artifacts) -> None:
-        self._reader = settings.run_dir / "reader.sock"
+        self._reader = settings.reader_socket
         self._judge = Judge(database, artifacts, settings.engine_device, self._compare)
 
     async def admits(self, owner: str, spec: DeploymentSpec) -> bool:

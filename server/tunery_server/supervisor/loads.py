@@ -94,7 +94,7 @@ class Loader:
 
 
 def _require_labels(engine: Engine, labels: frozenset[str] | None) -> None:
-    found: frozenset[str] = frozenset(engine.loaded.labels if engine.loaded else ())
+    found = frozenset(engine.labels)
     if labels is None or found == labels:
         return
     gone, new = _named(labels - found), _named(found - labels)

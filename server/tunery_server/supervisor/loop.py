@@ -225,7 +225,7 @@ class Supervisor:
             work.mkdir(parents=True, mode=0o700)
             spec = ReaderRun(
                 work_dir=str(work),
-                socket=str(self._settings.run_dir / "reader.sock"),
+                socket=str(self._settings.reader_socket),
                 base_models=self._base_models.directories(),
                 reads=[
                     str(self._artifacts.readable(each))

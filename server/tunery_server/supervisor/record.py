@@ -21,14 +21,13 @@ class Record:
 
     async def route(self, spec: DeploymentSpec | None, engines: Sequence[Engine]) -> None:
         """Let requests go to these engines, and to no other."""
-        loaded = engines[0].loaded if engines else None
         async with self._database.write() as connection:
             await deployments.replace_routes(
                 connection,
                 self._project,
                 self._name,
                 version=deployments.target_of(spec) if spec else "",
-                labels=loaded.labels if loaded else [],
+                labels=engines[0].labels if engines else [],
                 sockets=[str(engine.socket) for engine in engines],
             )
         self._news()

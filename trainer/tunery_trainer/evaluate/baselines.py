@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery_trainer.tasks import Fit, Targets, Task, Text, task_named
+from tunery_trainer.teacher import INVERSE_REGULARISATION, new_vectors
 
-CHARACTERS = (1, 3)  # of one feature: also where no spaces are written
-INVERSE_REGULARISATION = 10.0  # as the teacher of scratch-mini has it
 MAX_WORK = 80_000_000  # characters times labels, some seconds of one core
 _LABELS_OF_FEATURES = 20  # to make the features of a character costs as much as so many labels
 _UPDATES, _MIN_EPOCHS, _MAX_EPOCHS = 200_000, 5, 1000
@@ -78,9 +77,7 @@ def _tfidf(
     labels: int,
     alive: Callable[[], None],
 ) -> NDArray[np.float32] | None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectors = TfidfVectorizer(analyzer="char", ngram_range=CHARACTERS, sublinear_tf=True)
+    vectors = new_vectors()
     features = vectors.fit_transform([_joined(each) for each in texts])
     alive()
     asked = vectors.transform([_joined(each) for each in held_out])

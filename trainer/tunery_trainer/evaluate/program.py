@@ -19,7 +19,7 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.model_files import read_facts
 from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol import manifest
-from tunery_trainer.protocol.events import AnyEvent, Evaluated, Interrupted
+from tunery_trainer.protocol.events import EVALUATED_ROWS, AnyEvent, Evaluated, Interrupted
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.tasks import task_named
 
@@ -65,7 +65,7 @@ def _evaluated(
 
     folder = Path(spec.work_dir, FOLDER)
     folder.mkdir()
-    stored_rows.write(folder / stored_rows.NAME, split.table, judged, logits)
+    stored_rows.write(folder / EVALUATED_ROWS, split.table, judged, logits)
     manifest_sha256, size_bytes = manifest.write(folder, {"job": spec.job})
     return Evaluated(
         path=FOLDER,

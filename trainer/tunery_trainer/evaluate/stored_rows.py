@@ -18,7 +18,6 @@ from tunery.types import EvaluatedRow
 from tunery_trainer.protocol.wire import ReadErrors
 from tunery_trainer.tasks import Judged
 
-NAME = "rows.parquet"
 _GROUP_ROWS = 8192  # read at once to show a row
 
 

@@ -7,6 +7,7 @@ relative to the spec's `work_dir`.
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -140,8 +141,11 @@ class DryRan(ChildEvent, kw_only=True, frozen=True, tag="dry_ran"):
     report: DryRun
 
 
+EVALUATED_ROWS: Final = "rows.parquet"
+
+
 class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
-    """The figures of an evaluation; its rows stand at `path`: `rows.parquet`, manifest."""
+    """The figures of an evaluation; its rows stand at `path`: EVALUATED_ROWS, manifest."""
 
     path: str
     manifest_sha256: str

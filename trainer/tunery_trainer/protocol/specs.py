@@ -119,7 +119,7 @@ class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):
     device: str
     threads: int
     max_queue_tokens: int  # beyond this, requests are refused as overloaded
-    max_batch_tokens: int  # of one forward pass, padding included
+    max_batch_tokens: int  # of one forward pass, padding left out
     reads: list[str]  # directories that a Load may name
 
 
