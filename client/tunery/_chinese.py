@@ -89,6 +89,9 @@ CHINESE: dict[str, str] = {
     "What is fine-tuned: a base model, or a version such as intent/2.": (
         "要微调的模型：一个基础模型，或一个版本，例如 intent/2。"
     ),
+    "Chooses the best checkpoint, such as macro_f2 or recall@spam.": (
+        "用于选择最佳检查点的指标，例如 macro_f2 或 recall@spam。"
+    ),
     "Named defaults: tunery recipes.": "一组命名的默认设置：见 tunery recipes。",
     "List named defaults.": "列出命名的默认设置。",
     "List named defaults. With NAME, each rule of that one and its source.": (
@@ -200,6 +203,7 @@ CHINESE: dict[str, str] = {
     "Also rows that were answered right.": "也包括答对的行。",
     "Rows at most.": "最多的行数。",
     "What comes first.": "按什么排序。",
+    "Told first, such as recall@spam.": "最先给出的指标，例如 recall@spam。",
     "Its id or name.": "数据集的 id 或名称。",
     "Which rows.": "哪个划分。",
     "List models.": "列出模型。",

@@ -122,6 +122,7 @@ def finetune_spec(
     deploy: str | None,
     gate: Gate | None,
     metadata: Mapping[str, str] | None,
+    primary_metric: str | None = None,
     dry_run: bool = False,
 ) -> FinetuneSpec:
     """Return the spec of a fine-tune.
@@ -136,6 +137,7 @@ def finetune_spec(
         model=model,
         base_model=base_model,
         recipe=recipe,
+        primary_metric=primary_metric,
         hyperparameters=hyperparameters or Hyperparameters(),
         checkpoints=checkpoints or Checkpoints(),
         priority=priority,

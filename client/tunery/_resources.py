@@ -506,6 +506,7 @@ class Finetune:
         model: str,
         base_model: str = "minilm-l6",
         recipe: RecipeChoice = "auto",
+        primary_metric: str | None = None,
         hyperparameters: Hyperparameters | None = None,
         checkpoints: Checkpoints | None = None,
         priority: int = 50,
@@ -520,6 +521,8 @@ class Finetune:
 
         `base_model` is one of `client.models.base_models()`, or a version such as `intent/2`:
         labels that it knows keep their rows of its head, others begin anew.
+        `primary_metric`, such as `macro_f2` or `recall@spam`, chooses the best checkpoint, ends the
+        run early and is told first by evaluations.
         `evaluate` reads the test split afterwards; `deploy` names what then serves the version, if
         that has passed the `gate`.
         With `dry_run` it is only rehearsed, on a hundredth of the rows: `result.dry_run` says what
@@ -530,6 +533,7 @@ class Finetune:
             model=model,
             base_model=base_model,
             recipe=recipe,
+            primary_metric=primary_metric,
             hyperparameters=hyperparameters,
             checkpoints=checkpoints,
             priority=priority,
@@ -586,11 +590,13 @@ class Evaluations:
         allow_train: bool = False,
         runtime: RuntimeName | None = None,
         precision: ServingPrecision = "fp32",
+        primary_metric: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Queue an evaluation of a version, or of a checkpoint, and return its job.
 
-        `runtime` and `precision` are those that it is to be served with.
+        `runtime` and `precision` are those that it is to be served with; `primary_metric` is that
+        of the fine-tune, unless given.
         """
         spec = EvaluateSpec(
             version=None if version is None else version_of(version),
@@ -600,6 +606,7 @@ class Evaluations:
             allow_train=allow_train,
             runtime=runtime or "auto",
             precision=precision,
+            primary_metric=primary_metric,
         )
         return self._jobs.bound(self._caller.send(calls.evaluate(spec), key=idempotency_key))
 

@@ -543,6 +543,10 @@ class NotForTask(Unacceptable):
     """The hyperparameter is not for this task."""
 
 
+class NoSuchMetric(Unacceptable):
+    """The task or the labels have no such metric."""
+
+
 class TaskMismatch(Unacceptable):
     """The dataset is for another task."""
 

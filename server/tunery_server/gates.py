@@ -26,9 +26,8 @@ from tunery_server.db.engine import Database
 from tunery_server.db.queries import datasets, deployments, evaluations, jobs, targets
 from tunery_server.db.queries.deployments import target_of
 from tunery_trainer.protocol.events import EVALUATED_ROWS
+from tunery_trainer.protocol.metrics import figure_of
 from tunery_trainer.protocol.serving import runtime_of
-
-_OF_LABEL = ("precision", "recall", "f1", "f05", "f2")
 
 
 class Compare(Protocol):
@@ -196,19 +195,6 @@ def _beyond(
         elif sign * found < sign * bound:
             message = f"{name} is {found:.4f}, the {rule} {bound:g}"
             yield _failure(f"/gate/{rule}", message)
-
-
-def figure_of(evaluation: Evaluation, name: str) -> float | None:
-    """Return a metric by its name, or a figure of one label as `recall@label`."""
-    figure, at, label = name.partition("@")
-    if not at:
-        metric = evaluation.metrics.get(name)
-        return None if metric is None else metric.value
-    of_label = next((each for each in evaluation.per_class if each.label == label), None)
-    if of_label is None or figure not in _OF_LABEL:
-        return None
-    value: float | None = getattr(of_label, figure)
-    return value
 
 
 def _failed(pointer: str, message: str) -> Verdict:

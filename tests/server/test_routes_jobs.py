@@ -105,6 +105,36 @@ def test_scratch_mini_is_listed_and_implies_its_recipe(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "pointer", "why"),
+    [
+        ({"primary_metric": "auc"}, "/primary_metric", "text_classification has no auc"),
+        ({"primary_metric": "recall@nobody"}, "/primary_metric", "'nobody' is none of the"),
+        (
+            {"hyperparameters": {"early_stopping": {"metric": "mae"}}},
+            "/hyperparameters/early_stopping/metric",
+            "text_classification has no mae",
+        ),
+    ],
+)
+def test_a_metric_that_the_task_has_not_is_refused(
+    api: Api, fields: dict[str, Any], pointer: str, why: str
+) -> None:
+    answer = finetune(api, api.add_dataset(), **fields)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "no-such-metric")
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert error["message"].startswith(why)
+
+
+def test_a_figure_of_a_label_may_judge(api: Api) -> None:
+    answer = finetune(api, api.add_dataset(), primary_metric="recall@a")
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["spec"]["primary_metric"] == "recall@a"
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "pointer"),
     [
         ({"recipe": "scratch"}, "schema-violation", "/recipe"),

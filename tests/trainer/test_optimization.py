@@ -146,7 +146,7 @@ def test_a_plateau_reduces_the_rate_when_torch_does() -> None:
 
     for step, figure in enumerate(figures):
         state.step = step
-        judge({"macro_f1": figure}, state, settings)
+        judge({"macro_f1": figure}, state, settings, "macro_f1")
         plateau.step(figure)
         found = RATE * schedule(step, len(figures), settings, state.reductions)
         assert found == pytest.approx(reference.param_groups[0]["lr"])

@@ -155,7 +155,7 @@ def test_early_stopping_looks_at_the_loss(trained: tuple[Bench, list]) -> None:
 
     found = resolved.resolved
     assert found["early_stopping"].value == {"metric": "loss", "patience": 3, "min_delta": 0.0}
-    assert found["early_stopping"].source == "auto:not-for-regression"
+    assert found["early_stopping"].source == "default"
     assert (found["imbalance"].value, found["imbalance"].source) == (
         "none",
         "auto:not-for-regression",
@@ -177,21 +177,23 @@ def test_evaluation_is_in_the_unit_of_the_rows(trained: tuple[Bench, list]) -> N
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("asked", "code"),
     [
-        Hyperparameters(linear_probe=True),
-        Hyperparameters(imbalance="class_weights"),
-        Hyperparameters(early_stopping=EarlyStopping(metric="accuracy")),
+        (Hyperparameters(linear_probe=True), "not-for-task"),
+        (Hyperparameters(imbalance="class_weights"), "not-for-task"),
+        (Hyperparameters(early_stopping=EarlyStopping(metric="accuracy")), "no-such-metric"),
     ],
 )
-def test_what_means_nothing_to_numbers_is_refused(bench: Bench, asked: Hyperparameters) -> None:
+def test_what_means_nothing_to_numbers_is_refused(
+    bench: Bench, asked: Hyperparameters, code: str
+) -> None:
     write_rows(bench.train, 30)
     write_rows(bench.validation, 9)
 
     with pytest.raises(Failure) as raised:
         bench.run(bench.spec(task="regression", labels=[], hyperparameters=asked))
 
-    assert raised.value.code == "not-for-task"
+    assert raised.value.code == code
 
 
 def test_a_few_rows_are_rehearsed(bench: Bench) -> None:

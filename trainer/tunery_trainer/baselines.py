@@ -8,8 +8,8 @@ from torch import Tensor
 from tunery_trainer.checkpoint import copy_of_weights
 from tunery_trainer.data import TokenRows
 from tunery_trainer.model import Classifier
-from tunery_trainer.tasks import Targets, Task
-from tunery_trainer.validation import figures_of
+from tunery_trainer.tasks import Targets
+from tunery_trainer.validation import Measure
 
 BASELINE_ROWS = 512  # of validation, so that a second is enough
 _FIGURES = ("accuracy", "macro_f1", "subset_accuracy", "micro_f1", "mae", "rmse")
@@ -29,8 +29,9 @@ def untrained(
         classifier.load_state_dict(now)
 
 
-def textless(rows: TokenRows, targets: Targets, labels: int, task: Task) -> dict[str, float]:
+def textless(rows: TokenRows, targets: Targets, measure: Measure) -> dict[str, float]:
     """Return the figures of who knows the training targets, and answers the same to each text."""
-    name, logits = task.baseline(targets, labels)
-    figures = figures_of(np.tile(logits, (len(rows), 1)), rows, task)
-    return {f"{name}_{each}": figures[each] for each in _FIGURES if each in figures}
+    name, logits = measure.task.baseline(targets, len(measure.labels))
+    figures = measure.figures(np.tile(logits, (len(rows), 1)), rows.labels)
+    told = dict.fromkeys((*_FIGURES, measure.metric))
+    return {f"{name}_{each}": figures[each] for each in told if each in figures}

@@ -27,7 +27,8 @@ from tunery.types import (
 )
 from tunery_trainer.failure import Failure
 from tunery_trainer.parent import Parent
-from tunery_trainer.protocol.applicability import METRICS, OFF, unfit
+from tunery_trainer.protocol.applicability import OFF, unfit
+from tunery_trainer.protocol.metrics import full_name, usual_metric
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
@@ -104,6 +105,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     dropout: float
     added_rows: int = 0  # of each pass, beside the training rows
     parent: Parent | None = None  # where a version is fine-tuned
+    primary_metric: str | None = None  # that was asked for
     unknown_share: float | None  # of the training tokens, 0..1; null where none is unknown
     on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
@@ -146,15 +148,18 @@ def resolve(
 
     names_teach = found.labels_are_words and not found.pairs
     unteachable = set() if names_teach else {"label_names"}
-    if _wants_validation(asked, default):
+    if _wants_validation(asked, default) or found.primary_metric is not None:
         unteachable.add("train_on_validation")
     if found.task == "multi_label":
         unteachable.add("train_on_validation")  # which choose the thresholds
-    stopping = asked.early_stopping
-    if stopping is not None and stopping.metric not in METRICS[found.task] | {"loss"}:
-        loss = msgspec.structs.replace(stopping, metric="loss")  # the default names a metric
-        source = f"auto:not-for-{_slug(found.task)}"
-        resolved["early_stopping"] = Resolved(value=msgspec.to_builtins(loss), source=source)
+    if (stopping := asked.early_stopping) is not None:
+        usual = found.primary_metric or usual_metric(found.task)
+        metric = usual if stopping.metric == "auto" else full_name(stopping.metric)
+        value = msgspec.to_builtins(msgspec.structs.replace(stopping, metric=metric))
+        source = resolved["early_stopping"].source
+        if found.primary_metric is not None and stopping.metric == "auto":
+            source = "auto:primary-metric"
+        resolved["early_stopping"] = Resolved(value=value, source=source)
     for name, off in OFF[found.task].items():
         fill(name, off, f"not-for-{_slug(found.task)}")
     if found.parent is not None and found.parent.kept:

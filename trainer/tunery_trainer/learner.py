@@ -60,6 +60,7 @@ class Learner:
     ) -> None:
         settings, base = prepared.settings, prepared.base
         self._task, self._settings, self._pad_id = prepared.task, settings, base.pad_id
+        self._measure = prepared.measure
         self._rows = rows
         self._accelerator = Accelerator(
             cpu=spec.device == "cpu", mixed_precision=_MIXED_PRECISION[settings.precision]
@@ -169,7 +170,7 @@ class Learner:
 
     def validate(self, rows: TokenRows) -> Validated:
         """Return the figures of the weights as they are now."""
-        return validate(self._model, rows, self._task, self._forward)
+        return validate(self._model, rows, self._forward, self._measure)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights as copies on the CPU."""

@@ -34,6 +34,7 @@ class ModelFacts(msgspec.Struct, kw_only=True, frozen=True):
     base_model: str
     pairs: bool = False  # whether it reads pairs of texts, or single ones
     fit: Fit = Fit()
+    primary_metric: str | None = None  # that was asked for
 
 
 class Canary(msgspec.Struct, kw_only=True, frozen=True):

@@ -13,6 +13,7 @@ import torch
 from msgspec.structs import replace
 
 from tunery.types import Resolved
+from tunery.types import Task as TaskName
 from tunery_trainer import data, model, scratch
 from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.data import TokenCache, TokenRows
@@ -20,10 +21,12 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
 from tunery_trainer.parent import Parent, parent_of
+from tunery_trainer.protocol.metrics import full_name, label_of, usual_metric, wrong_with
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.stored_texts import has_pairs
 from tunery_trainer.tasks import Task, task_named
+from tunery_trainer.validation import Measure
 
 DRY_STEPS = 20
 DRY_SHARE = 0.01  # of the rows of a class
@@ -43,6 +46,7 @@ class Prepared(NamedTuple):
     settings: Settings
     advice: list[Advice]
     baselines: dict[str, float]  # what others make of the validation rows, by name
+    measure: Measure  # of the validation rows
 
 
 def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
@@ -78,9 +82,33 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
         train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     train = train if lessons is None else lessons
+    measure = Measure(task, spec.labels, _metric(spec, settings))
+    _check_metric(spec.task, measure, validation)
     return Prepared(
-        task, base, parent, train, validation, proof, resolved, settings, advice, baselines
+        task, base, parent, train, validation, proof, resolved, settings, advice, baselines, measure
     )
+
+
+def _metric(spec: FinetuneRun, settings: Settings) -> str:
+    if settings.early_stopping is not None:
+        return settings.early_stopping.metric
+    return full_name(spec.primary_metric or usual_metric(spec.task))
+
+
+def _check_metric(task: TaskName, measure: Measure, validation: TokenRows) -> None:
+    """Refuse what can't choose: a figure that there is not, or of a label that no row has.
+
+    Raises:
+        Failure: no-such-metric.
+    """
+    _, labels, metric = measure
+    if (why := wrong_with(metric, task, labels)) is not None:
+        raise Failure("no-such-metric", why)
+    label = label_of(metric)
+    if label is None or not len(validation):
+        return
+    if not measure.task.counts(validation.labels, len(labels))[labels.index(label)]:
+        raise Failure("no-such-metric", f"no validation row has {label!r}: {metric} can't choose")
 
 
 def _few_of(rows: TokenRows, task: Task) -> TokenRows:
@@ -153,6 +181,7 @@ def _resolve(
             unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
             added_rows=0 if lessons is None else lessons.epoch_rows - len(train),
             parent=parent,
+            primary_metric=None if spec.primary_metric is None else full_name(spec.primary_metric),
             on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,

@@ -169,6 +169,7 @@ class Publisher:
             base_model=self._spec.base_model,
             pairs=self._pairs,
             fit=fit,
+            primary_metric=self._spec.primary_metric,
         )
 
     def _canary(self, classifier: Classifier) -> Canary:

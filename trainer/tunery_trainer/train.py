@@ -317,7 +317,7 @@ class Training:
         whole = state.step - state.phase_began >= phase.end_step
         if phase.chooses:
             stopped_before = state.stop_reason is not None
-            better = judge(figures, state, self._settings)
+            better = judge(figures, state, self._settings, self._prepared.measure.metric)
             if state.phase_best_step == state.step:
                 state.phase_best_fit = fit
             if whole and not stopped_before:
@@ -337,8 +337,8 @@ class Training:
         assert phase.validation is not None
         few = phase.validation.spread(BASELINE_ROWS)
         figures = untrained(learner.classifier, initial, lambda: learner.validate(few).figures)
-        targets, labels = phase.rows.labels, len(self._spec.labels)
-        figures |= textless(few, targets, labels, self._prepared.task) | self._prepared.baselines
+        figures |= textless(few, phase.rows.labels, self._prepared.measure)
+        figures |= self._prepared.baselines
         self._watch.emit(MetricLogged(step=0, values=finite(figures)))
 
     def _save_as_it_stands(self, phase: Phase, learner: Learner) -> None:

@@ -5,6 +5,7 @@ Owns the choice of what counts as better.
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +15,32 @@ from tunery.types import PlateauSchedule
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
+from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, figure_of, label_of
 from tunery_trainer.state import TrainingState
-from tunery_trainer.tasks import Fit, Task
+from tunery_trainer.tasks import Fit, Targets, Task
+
+_UNTOLD = ("_f05", "_f2")  # means that would only fill the curves
+
+
+class Measure(NamedTuple):
+    """What is measured of validation rows."""
+
+    task: Task
+    labels: Sequence[str]
+    metric: str  # that chooses, beside those that are always told
+
+    def figures(self, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
+        """Return the defined figures by name: logits (rows, outputs)."""
+        scores = self.task.scores(logits, targets, self.labels)
+        found = {
+            name: metric.value
+            for name, metric in scores.metrics.items()
+            if metric.value is not None and (name == self.metric or not name.endswith(_UNTOLD))
+        }
+        if label_of(self.metric) is not None:
+            # A label that no row is given has no precision; for a choice that is none.
+            found[self.metric] = figure_of(scores, self.metric) or 0.0
+        return found
 
 
 class Validated(NamedTuple):
@@ -25,27 +50,20 @@ class Validated(NamedTuple):
     fit: Fit
 
 
-def validate(classifier: Any, rows: TokenRows, task: Task, forward: Forward) -> Validated:
+def validate(classifier: Any, rows: TokenRows, forward: Forward, measure: Measure) -> Validated:
     """Return validation_loss and the figures of the task; nothing where there are no rows."""
     if not len(rows):
-        return Validated({}, task.fit)
+        return Validated({}, measure.task.fit)
     logits = forward(classifier, classifier, rows)
-    task = task.tuned(logits, rows.labels)
+    task = measure.task.tuned(logits, rows.labels)
     # Before it is calibrated: a loss that rises as a model grows too sure would else stay hidden.
-    figures = figures_of(logits, rows, task)
+    figures = measure._replace(task=task).figures(logits, rows.labels)
     loss = figures.pop("loss", None)
     fit = task.calibrated(logits, rows.labels).fit
     return Validated(figures if loss is None else {"validation_loss": loss, **figures}, fit)
 
 
-def figures_of(logits: NDArray[np.float32], rows: TokenRows, task: Task) -> dict[str, float]:
-    """Return the task's defined figures by name: logits (rows, labels)."""
-    labels = [str(i) for i in range(logits.shape[1])]
-    metrics = task.scores(logits, rows.labels, labels).metrics
-    return {name: metric.value for name, metric in metrics.items() if metric.value is not None}
-
-
-def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -> bool:
+def judge(figures: dict[str, float], state: TrainingState, settings: Settings, metric: str) -> bool:
     """Note in the state what a validation showed; return whether it is the best so far.
 
     The best of all phases, that is. Without validation rows the newest is the best.
@@ -54,7 +72,7 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
     if not figures:
         state.best_step = state.step
         return True
-    value = _value(figures, settings)
+    value = _value(figures, metric)
     min_delta = stopping.min_delta if stopping else 0.0
     if state.phase_best_value is None or value > state.phase_best_value + min_delta:
         state.phase_best_step, state.phase_best_value = state.step, value
@@ -74,9 +92,10 @@ def judge(figures: dict[str, float], state: TrainingState, settings: Settings) -
     return False
 
 
-def _value(figures: dict[str, float], settings: Settings) -> float:
-    usual = "macro_f1" if "macro_f1" in figures else "loss"
-    metric = settings.early_stopping.metric if settings.early_stopping else usual
-    value = -figures["validation_loss"] if metric == "loss" else figures[metric]
-    # NaN is never better, and the resume state is JSON, which has none.
-    return value if math.isfinite(value) else -sys.float_info.max
+def _value(figures: dict[str, float], metric: str) -> float:
+    # One that is not defined, such as a correlation of equal answers, or is NaN is never better;
+    # the resume state is JSON, which has none.
+    value = figures.get("validation_loss" if metric == "loss" else metric, math.nan)
+    if not math.isfinite(value):
+        return -sys.float_info.max
+    return -value if metric in LOWER_IS_BETTER else value

@@ -94,7 +94,6 @@ from tunery.types.finetune import (
     Resources,
     Scheduler,
     StepSchedule,
-    StoppingMetric,
     Then,
 )
 from tunery.types.health import (
@@ -324,7 +323,6 @@ __all__ = [
     "SplitFiles",
     "SplitSpec",
     "StepSchedule",
-    "StoppingMetric",
     "Strategy",
     "Task",
     "TextInput",

@@ -2,7 +2,17 @@
 
 from typing import Annotated, Literal
 
-from tunery.types._meta import MAX_INT, Answer, Count, Ratio, Request, Score, Timestamp, about
+from tunery.types._meta import (
+    MAX_INT,
+    Answer,
+    Count,
+    MetricName,
+    Ratio,
+    Request,
+    Score,
+    Timestamp,
+    about,
+)
 from tunery.types.datasets import Split
 from tunery.types.deployments import RuntimeName, ServingPrecision
 
@@ -30,6 +40,14 @@ class EvaluateSpec(Request, kw_only=True, frozen=True):
     precision: Annotated[
         ServingPrecision, about("Of the weights; as it shall be served.", "fp32")
     ] = "fp32"
+    primary_metric: Annotated[
+        MetricName | None,
+        about(
+            "Told first, and measured of the baselines, too; null is that of the fine-tune.",
+            None,
+            "recall@spam",
+        ),
+    ] = None
 
 
 class Metric(Answer, kw_only=True, frozen=True):

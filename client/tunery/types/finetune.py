@@ -4,23 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tunery.types._meta import SLUG_PATTERN, Answer, Request, about
+from tunery.types._meta import SLUG_PATTERN, Answer, MetricName, Request, about
 from tunery.types.deployments import DeployStep
 from tunery.types.recipes import RecipeChoice
 
 Auto = Literal["auto"]
-StoppingMetric = Literal[
-    "loss",
-    "accuracy",
-    "macro_f1",
-    "macro_precision",
-    "macro_recall",
-    "weighted_f1",
-    "weighted_precision",
-    "weighted_recall",
-    "micro_f1",
-    "subset_accuracy",
-]
 Precision = Literal["fp32", "bf16", "fp16"]
 Optimizer = Literal["adamw", "adam", "sgd", "adafactor"]
 Imbalance = Literal["none", "class_weights", "class_weights_and_sampling"]
@@ -29,7 +17,14 @@ Imbalance = Literal["none", "class_weights", "class_weights_and_sampling"]
 class EarlyStopping(Request, kw_only=True, frozen=True):
     """Ends the run when validation no longer improves; the best checkpoint is kept."""
 
-    metric: Annotated[StoppingMetric, about("On the validation split.", "macro_f1")] = "macro_f1"
+    metric: Annotated[
+        MetricName,
+        about(
+            "On the validation split; `auto` is the primary metric, else `macro_f1`, for numbers "
+            "`loss`.",
+            "macro_f1",
+        ),
+    ] = "auto"
     patience: Annotated[int, about("Validations without improvement.", 3, ge=1, le=1000)] = 3
     min_delta: Annotated[float, about("Less is no improvement.", 0.0, ge=0, le=1e6)] = 0.0
 
@@ -46,7 +41,7 @@ class PlateauSchedule(
 ):
     """Multiplies the rate by `factor` after more than `patience` validations without a better one.
 
-    Better is what early stopping calls so, or macro F1.
+    Better is what early stopping calls so, or the primary metric.
     """
 
     factor: Annotated[float, about("Factor.", 0.5, gt=0, lt=1)] = 0.5
@@ -253,6 +248,16 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
             max_length=256,
         ),
     ] = "minilm-l6"
+    primary_metric: Annotated[
+        MetricName | None,
+        about(
+            "What the version is judged by: it chooses the best checkpoint, ends the run early "
+            "and is told first by evaluations. A metric, or one of a label: `recall@spam`. Null "
+            "is what is usual for the task.",
+            None,
+            "recall@spam",
+        ),
+    ] = None
     recipe: Annotated[
         RecipeChoice,
         about(

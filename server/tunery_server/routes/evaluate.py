@@ -19,7 +19,7 @@ from tunery_server.pagination import MAX_LIMIT, After, Filter, Limit, check_afte
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.datasets import unknown
-from tunery_server.routes.finetune import check_queue
+from tunery_server.routes.finetune import check_metric, check_queue
 from tunery_server.routes.targets import find_target, one_target
 from tunery_trainer.protocol.events import EVALUATED_ROWS
 from tunery_trainer.protocol.wire import ErrorsRead, ReadErrors
@@ -44,6 +44,9 @@ async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]
         await _check_held_out(connection, request.project, data)
         await _check_kind(connection, request.project, data, dataset)
         await _check_labels(connection, request.project, data, dataset)
+        if data.primary_metric is not None:
+            labels = await _labels(connection, request.project, data) or dataset.labels or []
+            check_metric(data.primary_metric, dataset.task, labels, pointer="/primary_metric")
         await check_queue(connection, request.project)
         job = await jobs.add(
             connection,
@@ -70,8 +73,8 @@ async def list_all(
     sort: Annotated[
         str | None,
         QueryParameter(
-            pattern=r"^-?[a-z0-9_]+$",
-            max_length=64,
+            pattern=r"^-?[a-z][a-z0-9_]{0,63}(@[^\x00-\x1f\x7f]{1,200})?$",
+            max_length=300,
             description="A metric, the least first, or with - before it the largest; evaluations "
             "that have no such figure are left out. Else the newest come first.",
         ),

@@ -1,6 +1,7 @@
 """Fine-tunes: everything that can be judged before a device is free is judged here."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from litestar.params import JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import Estimate, FieldError, FinetuneSpec, Gate, Job, RecipeChoice
+from tunery.types import Estimate, FieldError, FinetuneSpec, Gate, Job, RecipeChoice, Task
 from tunery_server import disk
 from tunery_server.answers import answer
 from tunery_server.db.queries import datasets, deployments, jobs
@@ -22,6 +23,7 @@ from tunery_server.routes.bases import Base, find_base
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
 from tunery_trainer.protocol.applicability import unfit
+from tunery_trainer.protocol.metrics import wrong_with
 from tunery_trainer.protocol.recipes import SCRATCH_BASE, SCRATCH_BYTES
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
 
@@ -188,6 +190,7 @@ def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> 
         raise _refusal("pair-mismatch", "/base_model", message)
     if spec.then.deploy is not None and spec.then.deploy.gate is not None:
         _check_gate(spec, spec.then.deploy.gate, dataset)
+    _check_metrics(spec, dataset)
     errors = [
         FieldError(
             code="not-for-task", message=each.message, pointer=f"/hyperparameters/{each.name}"
@@ -205,6 +208,28 @@ def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> 
             "/hyperparameters/batch_size",
             f"{batch_size} examples a batch; the training split has {rows}",
         )
+
+
+def _check_metrics(spec: FinetuneSpec, dataset: Row[Any]) -> None:
+    """Refuse figures that the task has not, or of labels that the dataset has not."""
+    stopping = spec.hyperparameters.early_stopping
+    named = {
+        "/primary_metric": spec.primary_metric,
+        "/hyperparameters/early_stopping/metric": None if stopping is None else stopping.metric,
+    }
+    for pointer, name in named.items():
+        if name is not None and name != "auto":
+            check_metric(name, dataset.task, dataset.labels or [], pointer=pointer)
+
+
+def check_metric(name: str, task: Task, labels: Sequence[str], *, pointer: str) -> None:
+    """Refuse a name that is no figure of a task, or of none of its labels.
+
+    Raises:
+        Refusal: no-such-metric.
+    """
+    if (why := wrong_with(name, task, labels)) is not None:
+        raise _refusal("no-such-metric", pointer, why)
 
 
 def _check_gate(spec: FinetuneSpec, gate: Gate, dataset: Row[Any]) -> None:

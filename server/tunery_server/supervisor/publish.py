@@ -5,6 +5,7 @@ job. An attempt that is no longer the live one changes no row, and what it put i
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ from tunery_trainer.protocol.events import (
     Ingested,
     Rejected,
 )
+from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, full_name
 
 CANCELLED = ErrorInfo(
     code="job-error", message="the job was cancelled", hint="Register the file again."
@@ -363,8 +365,22 @@ def _verified(work: Path, made: Made, made_at: str) -> Path:
 
 
 def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
-    stopping = msgspec.convert(job.spec, FinetuneSpec).hyperparameters.early_stopping
-    name = "macro_f1" if stopping is None else stopping.metric
-    if name == "loss" or not any(name in row.metrics for row in rows):
-        return sorted(rows, key=lambda row: row.metrics.get("validation_loss") or float("inf"))
-    return sorted(rows, key=lambda row: -(row.metrics.get(name) or 0.0))
+    """Return checkpoints, the best ones first; those without a figure come last."""
+    name = _chosen_by(msgspec.convert(job.spec, FinetuneSpec))
+    if name is None or not any(name in row.metrics for row in rows):
+        name = "loss"  # the usual one of numbers
+    sign = 1 if name in LOWER_IS_BETTER else -1
+    figure = "validation_loss" if name == "loss" else name
+
+    def rank(row: Row[Any]) -> float:
+        value = row.metrics.get(figure)
+        return math.inf if value is None else sign * value
+
+    return sorted(rows, key=rank)
+
+
+def _chosen_by(spec: FinetuneSpec) -> str:
+    stopping = spec.hyperparameters.early_stopping
+    if stopping is not None and stopping.metric != "auto":
+        return full_name(stopping.metric)
+    return full_name(spec.primary_metric or "macro_f1")

@@ -22,9 +22,9 @@ STORED = (
 )
 
 
-async def store(database: Database) -> None:
+async def store(database: Database, stored: Any = STORED) -> None:
     async with database.write() as connection:
-        for evaluation_id, metrics in STORED:
+        for evaluation_id, metrics in stored:
             fields = {"id": evaluation_id, "job": f"job_of_{evaluation_id}", "metrics": metrics}
             await evaluations.add(
                 connection,
@@ -71,3 +71,14 @@ def test_after_what_has_no_such_figure_nothing_comes(run: Callable) -> None:
         return [await ranked(database, "accuracy", after="eval_4"), await ranked(database, "mae")]
 
     assert run(body) == [([], False), ([], False)]
+
+
+def test_a_figure_of_a_label_orders_whatever_its_name_holds(run: Callable) -> None:
+    metric = 'recall@a "quoted".label\'s $[0]'
+
+    async def body(database: Database) -> tuple[list[str], bool]:
+        values = {"eval_7": 0.5, "eval_8": 0.7}
+        await store(database, [(name, {metric: {"value": values[name]}}) for name in values])
+        return await ranked(database, metric)
+
+    assert run(body) == (["eval_8", "eval_7"], False)

@@ -31,6 +31,7 @@ def test_tfidf_learns_words_and_the_majority_does_not() -> None:
         held_out=held_out,
         truth=truth,
         labels=WORDS,
+        primary="accuracy",
         alive=lambda: None,
     )
 
@@ -49,6 +50,7 @@ def test_labels_that_training_lacks_are_never_answered() -> None:
         held_out=texts,
         truth=targets,
         labels=[*WORDS, "date"],
+        primary="accuracy",
         alive=lambda: None,
     )
 
@@ -65,6 +67,7 @@ def test_two_labels_have_two_logits() -> None:
         held_out=["very good", "so bad"],
         truth=np.array([1, 0]),
         labels=["bad", "good"],
+        primary="accuracy",
         alive=lambda: None,
     )
 
@@ -79,6 +82,7 @@ def test_one_label_alone_is_nothing_to_learn() -> None:
         held_out=["c"],
         truth=np.array([0]),
         labels=["x", "y"],
+        primary="accuracy",
         alive=lambda: None,
     )
 
@@ -97,6 +101,7 @@ def test_several_labels_are_learned_one_by_one() -> None:
         held_out=texts[:4],
         truth=truth[:4],
         labels=list("abcd"),
+        primary="micro_f1",
         alive=lambda: None,
     )
 
@@ -115,6 +120,7 @@ def test_numbers_are_answered_in_their_own_unit() -> None:
         held_out=["cheap", "dear"],
         truth=np.array([10.0, 90.0]),
         labels=[],
+        primary="mae",
         alive=lambda: None,
     )
 
@@ -132,6 +138,7 @@ def test_pairs_are_read_as_one_text() -> None:
         held_out=texts[:2],
         truth=np.array([1, 0]),
         labels=["bad", "good"],
+        primary="accuracy",
         alive=lambda: None,
     )
 
@@ -149,6 +156,7 @@ def test_more_rows_than_seconds_allow_are_not_read(monkeypatch: pytest.MonkeyPat
         held_out=texts,
         truth=targets,
         labels=WORDS,
+        primary="accuracy",
         alive=lambda: None,
     )
 

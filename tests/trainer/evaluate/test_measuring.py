@@ -23,7 +23,7 @@ MEANS = ("macro", "micro", "weighted")
 
 def figures_of(task: Task, logits: NDArray[np.float32], targets: NDArray, labels=LABELS) -> Figures:
     judged = task.judged(logits, targets, labels)
-    return measured(task, logits, targets, judged, labels)
+    return measured(task, logits, targets, judged, labels, task.primary_metric)
 
 
 def values(metrics: dict[str, Metric]) -> dict[str, float]:

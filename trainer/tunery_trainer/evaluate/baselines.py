@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tunery_trainer.protocol.metrics import figure_of
 from tunery_trainer.tasks import Fit, Targets, Task, Text, task_named
 from tunery_trainer.teacher import INVERSE_REGULARISATION, new_vectors
 
@@ -24,7 +25,7 @@ _SEED = 42
 class Compared(NamedTuple):
     """What the baselines make of rows."""
 
-    figures: dict[str, float]  # the task's primary metric, by baseline
+    figures: dict[str, float]  # the primary metric, by baseline
     tfidf: NDArray[np.float32] | None  # logits (rows, outputs); None where it can't learn
     tfidf_rows: int  # that it has read
 
@@ -37,6 +38,7 @@ def compared(
     held_out: Sequence[Text],
     truth: Targets,
     labels: Sequence[str],
+    primary: str,
     alive: Callable[[], None],
 ) -> Compared:
     """Return what the baselines of training rows make of held-out ones; there are rows of both."""
@@ -48,8 +50,7 @@ def compared(
     if logits is not None:
         found["tfidf"] = logits
     figures = {
-        name: plain.scores(each, truth, labels).metrics[task.primary_metric].value
-        for name, each in found.items()
+        name: figure_of(plain.scores(each, truth, labels), primary) for name, each in found.items()
     }
     known = {name: value for name, value in figures.items() if value is not None}
     return Compared(known, logits, len(read) if logits is not None else 0)

@@ -15,6 +15,7 @@ from tunery.types import (
     EvaluationFinding,
     FitVerdict,
     Lineage,
+    Metric,
     Report,
     Slice,
 )
@@ -29,6 +30,7 @@ from tunery_trainer.evaluate.merits import Merits, merits_of, metric_of
 from tunery_trainer.evaluate.slices import sliced, weak_slices
 from tunery_trainer.evaluate.splits import EvaluatedSplit, read_split
 from tunery_trainer.model_files import ModelFacts
+from tunery_trainer.protocol.metrics import figure_of
 from tunery_trainer.protocol.specs import EvaluateRun
 from tunery_trainer.tasks import Judged, Scores, Task
 from tunery_trainer.tasks.figures import Tally
@@ -56,8 +58,9 @@ class Examination:
         task: Task,
         answering: Answering,
         split: EvaluatedSplit,
+        primary: str,
     ) -> None:
-        self._spec, self._facts, self._task = spec, facts, task
+        self._spec, self._facts, self._task, self._primary = spec, facts, task, primary
         self._answering, self._split = answering, split
 
     def examine(self, logits: NDArray[np.float32], judged: Judged, figures: Scores) -> Examined:
@@ -71,8 +74,8 @@ class Examination:
         calibration = calibration_of(self._task, logits, targets, judged, self._facts.labels)
         compared = self._compared()
         baselines = {} if compared is None else dict(compared.figures)
-        if self._task.primary_metric in self._spec.untrained:
-            baselines["untrained"] = self._spec.untrained[self._task.primary_metric]
+        if self._primary in self._spec.untrained:
+            baselines["untrained"] = self._spec.untrained[self._primary]
         read = 0 if compared is None else compared.tfidf_rows
         if not texts:
             return Examined(baselines, read, lineage, calibration, None, [], [])
@@ -80,9 +83,7 @@ class Examination:
         fit = self._fit(merits, compared)
         slices = sliced(texts, merits, metric_of(self._task, targets))
         found = [
-            *findings.seen_in_training(
-                lineage, figures.metrics, self._task.primary_metric, len(texts)
-            ),
+            *findings.seen_in_training(lineage, figures.metrics, self._primary, len(texts)),
             *self._echoes(),
             *(() if fit is None else fit_findings(fit)),
             *self._of_labels(logits, judged, figures),
@@ -98,7 +99,9 @@ class Examination:
         without = {}
         if seen.any():
             unseen = self._split.targets[~seen]
-            without = dict(self._task.scores(logits[~seen], unseen, self._facts.labels).metrics)
+            scores = self._task.scores(logits[~seen], unseen, self._facts.labels)
+            without = dict(scores.metrics)
+            without.setdefault(self._primary, Metric(value=figure_of(scores, self._primary)))
         return Lineage(
             datasets=list(self._spec.lineage),
             lost=self._spec.lost,
@@ -120,6 +123,7 @@ class Examination:
             held_out=self._split.texts,
             truth=self._split.targets,
             labels=self._facts.labels,
+            primary=self._primary,
             alive=self._answering.alive,
         )
 

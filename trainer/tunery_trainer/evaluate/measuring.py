@@ -15,11 +15,12 @@ from tunery.types import ClassMetrics, Confusion, Metric
 from tunery_trainer.evaluate.bootstrap import metrics_of, redrawn_confusions, redrawn_rows
 from tunery_trainer.evaluate.calibration import bins_of, expected_error
 from tunery_trainer.evaluate.ranking import NOBODY, ONE_SIDED, Ranking, mean_of, or_none, ranking_of
+from tunery_trainer.protocol.metrics import label_of
 from tunery_trainer.tasks import Judged, Scores, Targets, Task
 from tunery_trainer.tasks.figures import Figures, Tally
 
-BETAS = (0.5, 1, 2)
 TOP = (3, 5)
+NOT_OF_LABEL = "no row has this label, or none is given it"
 _ONE_LABEL = "all rows have the same label, or are given the same"
 _SAME = "all rows have the same number"
 _SAME_ANSWER = "all rows have the same number, or are given the same"
@@ -28,9 +29,14 @@ Floats = NDArray[np.float64]
 
 
 def measured(
-    task: Task, logits: NDArray[np.float32], targets: Targets, judged: Judged, labels: Sequence[str]
+    task: Task,
+    logits: NDArray[np.float32],
+    targets: Targets,
+    judged: Judged,
+    labels: Sequence[str],
+    primary: str,
 ) -> Scores:
-    """Return every figure of rows: logits (rows, outputs)."""
+    """Return every figure of rows, and the `primary` one of a label: logits (rows, outputs)."""
     if not len(targets):
         return task.scores(logits, targets, labels)
     answers = task.answers(logits)
@@ -38,8 +44,10 @@ def measured(
         values = answers.sizes[:, 0] * task.fit.deviation + task.fit.mean
         return Figures(metrics=numbers(values, targets, judged.losses))
     if targets.ndim == 1:
-        return one_label(answers.sizes, answers.choices[:, 0], targets, judged.losses, labels)
-    return several_labels(answers.sizes, answers.choices > 0, targets > 0, judged.losses, labels)
+        chosen = answers.choices[:, 0]
+        return one_label(answers.sizes, chosen, targets, judged.losses, labels, primary)
+    given, truth = answers.choices > 0, targets > 0
+    return several_labels(answers.sizes, given, truth, judged.losses, labels, primary)
 
 
 def one_label(
@@ -48,6 +56,7 @@ def one_label(
     targets: NDArray[np.int64],
     losses: Floats,
     labels: Sequence[str],
+    primary: str = "accuracy",
 ) -> Figures:
     """Return the figures of rows that have one label each.
 
@@ -59,6 +68,7 @@ def one_label(
     ranking = ranking_of(np.eye(count, dtype=np.bool_)[targets], probabilities)
     confidences = probabilities[np.arange(rows), chosen]
     values = _counted(tally) | {
+        **_of_label(tally, primary, labels),
         "loss": losses.mean(),
         "roc_auc": mean_of(ranking.roc_auc),
         "pr_auc": mean_of(ranking.pr_auc),
@@ -66,9 +76,10 @@ def one_label(
         **_top(probabilities, targets),
     }
     hits, predicted = redrawn_confusions(matrix)
-    draws = _counted(Tally(hits=hits, support=tally.support, predicted=predicted))
+    drawn = Tally(hits=hits, support=tally.support, predicted=predicted)
+    draws = _counted(drawn) | _of_label(drawn, primary, labels)
     draws["loss"] = np.concatenate([taken @ losses for taken in redrawn_rows(targets)]) / rows
-    reasons = dict.fromkeys(values, _ONE_LABEL) | {"roc_auc": ONE_SIDED}
+    reasons = dict.fromkeys(values, _ONE_LABEL) | {"roc_auc": ONE_SIDED, primary: NOT_OF_LABEL}
     return Figures(
         metrics=metrics_of(_floats(values), draws, reasons),
         per_class=_with_ranking(tally.per_class(labels), ranking),
@@ -82,6 +93,7 @@ def several_labels(
     truth: NDArray[np.bool_],
     losses: Floats,
     labels: Sequence[str],
+    primary: str = "micro_f1",
 ) -> Figures:
     """Return the figures of rows that have any number of labels.
 
@@ -94,8 +106,9 @@ def several_labels(
     values = {
         "subset_accuracy": exact.mean(),
         "hamming_loss": wrong.mean(),
-        **tally.means(BETAS),
+        **tally.means(),
         "loss": losses.mean(),
+        **_of_label(tally, primary, labels),
         "roc_auc": mean_of(ranking.roc_auc),
         "pr_auc": mean_of(ranking.pr_auc),
     }
@@ -104,9 +117,10 @@ def several_labels(
         [taken @ summed for taken in redrawn_rows(np.zeros(rows, np.int64))]
     ).astype(np.float64)  # (draws, 3 + 3 labels)
     hits, support, predicted = np.split(sums[:, 3:], 3, axis=1)
-    draws = Tally(hits=hits, support=support, predicted=predicted).means(BETAS)
+    drawn = Tally(hits=hits, support=support, predicted=predicted)
+    draws = drawn.means() | _of_label(drawn, primary, labels)
     named = zip(("subset_accuracy", "hamming_loss", "loss"), sums[:, :3].T / rows, strict=True)
-    reasons = dict.fromkeys(values, ONE_SIDED) | {"pr_auc": NOBODY}
+    reasons = dict.fromkeys(values, ONE_SIDED) | {"pr_auc": NOBODY, primary: NOT_OF_LABEL}
     return Figures(
         metrics=metrics_of(_floats(values), draws | dict(named), reasons),
         per_class=_with_ranking(tally.per_class(labels), ranking),
@@ -147,10 +161,18 @@ def _counted(tally: Tally) -> dict[str, Floats]:
     return {
         "accuracy": accuracy,
         "balanced_accuracy": recalls.mean(axis=-1),
-        **tally.means(BETAS),
+        **tally.means(),
         "mcc": _quotient(accuracy - by_chance, np.sqrt(true_spread * spread)),
         "kappa": _quotient(accuracy - by_chance, 1 - by_chance),
     }
+
+
+def _of_label(tally: Tally, name: str, labels: Sequence[str]) -> dict[str, Floats]:
+    """Return a figure of one label by its name; nothing where it names one of all rows."""
+    label = label_of(name)
+    if label is None:
+        return {}
+    return {name: tally.of_label(name.partition("@")[0], labels.index(label))}
 
 
 def _top(probabilities: Floats, targets: NDArray[np.int64]) -> dict[str, float]:

@@ -16,12 +16,13 @@ from tunery_trainer.evaluate.latency import latency_of
 from tunery_trainer.evaluate.measuring import measured
 from tunery_trainer.evaluate.splits import read_split
 from tunery_trainer.failure import Failure
-from tunery_trainer.model_files import read_facts
+from tunery_trainer.model_files import ModelFacts, read_facts
 from tunery_trainer.progress import ProgressMeter
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.events import EVALUATED_ROWS, AnyEvent, Evaluated, Interrupted
+from tunery_trainer.protocol.metrics import full_name, wrong_with
 from tunery_trainer.protocol.specs import EvaluateRun
-from tunery_trainer.tasks import task_named
+from tunery_trainer.tasks import Task, task_named
 
 FOLDER = "evaluation"
 
@@ -41,6 +42,20 @@ def run(
         emit(Interrupted(step=released.rows))
 
 
+def primary_of(spec: EvaluateRun, facts: ModelFacts, task: Task) -> str:
+    """Return the metric that is told first: of the evaluation, else of the model, or the usual one.
+
+    Raises:
+        Failure: no-such-metric, of the task or for the labels of the model.
+    """
+    asked = spec.primary_metric or facts.primary_metric
+    if asked is None:
+        return task.primary_metric
+    if (why := wrong_with(asked, facts.task, facts.labels)) is not None:
+        raise Failure("no-such-metric", why)
+    return full_name(asked)
+
+
 def _evaluated(
     spec: EvaluateRun, meter: ProgressMeter, leash_released: Callable[[], bool]
 ) -> Evaluated:
@@ -52,14 +67,16 @@ def _evaluated(
         raise Failure("checkpoint-corrupt", str(error)) from error
     facts = read_facts(model_dir)
     task = task_named(facts.task, facts.fit)
+    primary = primary_of(spec, facts, task)
     split = read_split(Path(spec.rows), facts, task)
     answering = Answering(spec, facts, task, meter, leash_released)
     logits = answering.logits(split.texts)
 
     meter.enter("measuring")
     judged = task.judged(logits, split.targets, facts.labels)
-    figures = measured(task, logits, split.targets, judged, facts.labels)
-    examined = Examination(spec, facts, task, answering, split).examine(logits, judged, figures)
+    figures = measured(task, logits, split.targets, judged, facts.labels, primary)
+    examination = Examination(spec, facts, task, answering, split, primary)
+    examined = examination.examine(logits, judged, figures)
 
     latency = latency_of(answering, split.texts)
 
@@ -77,7 +94,7 @@ def _evaluated(
         metrics=figures.metrics,
         per_class=figures.per_class,
         confusion=figures.confusion,
-        primary_metric=task.primary_metric,
+        primary_metric=primary,
         latency=latency,
         **examined._asdict(),
     )

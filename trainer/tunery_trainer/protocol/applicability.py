@@ -1,4 +1,4 @@
-"""Applicability: which hyperparameters say nothing to a task, and what they are there.
+"""Applicability: what says nothing to a task, and what hyperparameters are there.
 
 The server refuses them where they are asked for, the trainer resolves `auto` by it.
 """
@@ -6,18 +6,9 @@ The server refuses them where they are asked for, the trainer resolves `auto` by
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tunery.types import EarlyStopping, Hyperparameters, RecipeChoice, Task
+from tunery.types import Hyperparameters, RecipeChoice, Task
 from tunery_trainer.protocol.recipes import SCRATCH_OFF
 
-LABEL_METRICS = frozenset(
-    f"{mean}_{figure}" for mean in ("macro", "weighted") for figure in ("f1", "precision", "recall")
-)
-# What early stopping may look at, beside the loss.
-METRICS: dict[Task, frozenset[str]] = {
-    "text_classification": LABEL_METRICS | {"accuracy", "micro_f1"},
-    "multi_label": LABEL_METRICS | {"subset_accuracy", "micro_f1"},
-    "regression": frozenset(),
-}
 # What a task has no use for.
 OFF: dict[Task, dict[str, bool | float | str]] = {
     "text_classification": {},
@@ -48,12 +39,6 @@ def unfit(task: Task, recipe: RecipeChoice, asked: Hyperparameters) -> Iterator[
                 yield Unfit(name, f"{name} {_told(value)} is not for {where}; leave it out")
     if task == "multi_label" and asked.imbalance == "class_weights_and_sampling":
         yield Unfit("imbalance", "rows of several labels are not sampled; use class_weights")
-    stopping = asked.early_stopping
-    if stopping is None or stopping.metric == "loss" or stopping == EarlyStopping():
-        return
-    if stopping.metric not in METRICS[task]:
-        known = ", ".join(sorted(METRICS[task] | {"loss"}))
-        yield Unfit("early_stopping", f"{task} has no {stopping.metric}; it has {known}")
 
 
 def _told(value: object) -> str:

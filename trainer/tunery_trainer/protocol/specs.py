@@ -77,6 +77,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     labels: list[str]
     dataset_fingerprint: str
     recipe: RecipeChoice = "auto"
+    primary_metric: str | None = None
     hyperparameters: Hyperparameters
     checkpoints: Checkpoints
     device: str  # "cpu" or "cuda:0"
@@ -106,6 +107,7 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     threads: int
     train: str | None = None
     validation: str | None = None
+    primary_metric: str | None = None  # null is the one that the model was chosen by
     untrained: dict[str, float] = {}  # figures of the base model on validation rows, by metric
     report: str | None = None  # of the dataset that is evaluated on
     lineage: dict[str, list[str]] = {}

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery.types import ClassMetrics, Confusion, Metric
+from tunery_trainer.protocol.metrics import MEANS, OF_LABEL
 
 NO_ROWS = "there are no rows"
-MEANS = ("macro", "micro", "weighted")
-NAMES = [f"{mean}_{figure}" for mean in MEANS for figure in ("precision", "recall", "f1")]
+NAMES = [f"{mean}_{figure}" for mean in MEANS for figure in OF_LABEL]
+_BETAS = {"f1": 1.0, "f05": 0.5, "f2": 2.0}
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -44,7 +45,7 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
         hits = (truth & given).sum(axis=0).astype(np.float64)
         return cls(hits=hits, support=truth.sum(axis=0), predicted=given.sum(axis=0))
 
-    def means(self, betas: Sequence[float] = (1,)) -> dict[str, NDArray[np.float64]]:
+    def means(self) -> dict[str, NDArray[np.float64]]:
         """Return every mean of precision, recall and F-beta, by its name; shapes: (...,).
 
         Macro figures are over the labels that rows have or that were predicted; a label that was
@@ -54,20 +55,22 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
         labels = np.maximum(1, seen.sum(axis=-1))
         rows = np.maximum(1, self.support.sum(axis=-1))
         found: dict[str, dict[str, NDArray[np.float64]]] = {mean: {} for mean in MEANS}
-        for name, whole in {
-            "precision": self.predicted,
-            "recall": self.support,
-            **{f_name(beta): self._weighed(beta) for beta in betas},
-        }.items():
+        for name in OF_LABEL:
+            whole = self._whole(name)
             figure = _ratio(self.hits, whole)
             found["macro"][name] = (figure * seen).sum(axis=-1) / labels
             found["micro"][name] = _ratio(self.hits.sum(axis=-1), whole.sum(axis=-1))
             found["weighted"][name] = (figure * self.support).sum(axis=-1) / rows
         return {f"{mean}_{name}": found[mean][name] for mean in MEANS for name in found[mean]}
 
+    def of_label(self, name: str, place: int) -> NDArray[np.float64]:
+        """Return one figure of one label, NaN where it is not defined; shapes: (...,)."""
+        whole = np.asarray(self._whole(name)[..., place], np.float64)
+        return np.where(whole > 0, _ratio(self.hits[..., place], whole), np.nan)
+
     def per_class(self, labels: Sequence[str]) -> list[ClassMetrics]:
         """Return the figures of each label; null where one is not defined. Shapes: (labels,)."""
-        wholes = (self.predicted, self.support, *(self._weighed(beta) for beta in (0.5, 1, 2)))
+        wholes = [self._whole(name) for name in OF_LABEL]
         # A whole that was weighed may be short of its parts by a rounding.
         shares = (np.minimum(1.0, _ratio(self.hits, whole)) for whole in wholes)
         figures = zip(*(share.tolist() for share in shares), strict=True)
@@ -79,25 +82,20 @@ class Tally(msgspec.Struct, kw_only=True, frozen=True):
                 support=int(support),
                 **{
                     name: value if known else None
-                    for name, value, known in zip(_OF_CLASS, values, all_known, strict=True)
+                    for name, value, known in zip(OF_LABEL, values, all_known, strict=True)
                 },
             )
             for label, values, all_known, support in rows
         ]
 
-    def _weighed(self, beta: float) -> NDArray[np.float64]:
-        """Return what hits are divided by for F-beta. Source: van Rijsbergen 1979, chapter 7."""
-        return np.asarray(
-            (beta**2 * self.support + self.predicted) / (1 + beta**2), dtype=np.float64
-        )
-
-
-_OF_CLASS = ("precision", "recall", "f05", "f1", "f2")
-
-
-def f_name(beta: float) -> str:
-    """Return the name of an F-beta: f1, f2, f05."""
-    return f"f{beta:g}".replace(".", "")
+    def _whole(self, name: str) -> NDArray[Any]:
+        """Return what hits are divided by. Source of F-beta: van Rijsbergen 1979, chapter 7."""
+        if name == "precision":
+            return self.predicted
+        if name == "recall":
+            return self.support
+        square = _BETAS[name] ** 2
+        return np.asarray((square * self.support + self.predicted) / (1 + square))
 
 
 def undefined(names: Sequence[str]) -> dict[str, Metric]:

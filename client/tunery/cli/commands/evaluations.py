@@ -46,6 +46,7 @@ _HEADLINES = (  # all figures come with --json
 )
 @click.option("--precision", type=click.Choice(get_args(ServingPrecision)), default="fp32",
               show_default=True, help="Of the weights, as it shall serve.")  # fmt: skip
+@click.option("--primary-metric", metavar="METRIC", help="Told first, such as recall@spam.")
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
 @click.pass_obj
 def evaluate(
@@ -55,6 +56,7 @@ def evaluate(
     split: Any,
     runtime: Any,
     precision: Any,
+    primary_metric: str | None,
     detach: bool,
 ) -> None:
     """Evaluate a version on a dataset. VERSION is one such as intent/3, or a checkpoint's id."""
@@ -69,6 +71,7 @@ def evaluate(
         allow_train=split == "train",
         runtime=None if runtime == "auto" else runtime,
         precision=precision,
+        primary_metric=primary_metric,
     )
     if detach:
         print_started(terminal, job)
@@ -195,7 +198,7 @@ def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
     translate = terminal.translate
     figures = [
         (name, _with_interval(evaluation.metrics[name]))
-        for name in _HEADLINES
+        for name in dict.fromkeys((evaluation.primary_metric or "", *_HEADLINES))
         if name in evaluation.metrics
         and not (name == "micro_f1" and "accuracy" in evaluation.metrics)  # the same
     ]

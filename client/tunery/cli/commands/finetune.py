@@ -41,6 +41,8 @@ def _hyperparameter_options(function: Any) -> Any:
               help="What is fine-tuned: a base model, or a version such as intent/2.")  # fmt: skip
 @click.option("--recipe", type=click.Choice(["auto", *get_args(RecipeName)]), default="auto",
               show_default=True, help="Named defaults: tunery recipes.")  # fmt: skip
+@click.option("--primary-metric", metavar="METRIC",
+              help="Chooses the best checkpoint, such as macro_f2 or recall@spam.")  # fmt: skip
 @_hyperparameter_options
 @click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any hyperparameter.")
 @click.option("--deploy", help="Deploy the new version under this name.")
@@ -58,6 +60,7 @@ def finetune(
     model: str,
     base_model: str,
     recipe: Any,
+    primary_metric: str | None,
     others: tuple[str, ...],
     deploy: str | None,
     gated: bool,
@@ -88,6 +91,7 @@ def finetune(
         model=model,
         base_model=base_model,
         recipe=recipe,
+        primary_metric=primary_metric,
         hyperparameters=hyperparameters,
         priority=priority,
         evaluate=not no_evaluate,

@@ -187,4 +187,7 @@ def _figure(connection: AsyncConnection, metric: str) -> ColumnElement[float]:
     if connection.dialect.name == "postgresql":
         value = func.jsonb_extract_path_text(cast(text, JSONB), "metrics", metric, "value")
         return cast(value, Double)
-    return func.json_extract(text, f'$.metrics."{metric}".value', type_=Double)
+    # A path can't hold every name: that of a label's figure may have any sign in it.
+    each = func.json_each(text, "$.metrics").table_valued("key", "value")
+    figure = select(func.json_extract(each.c.value, "$.value", type_=Double))
+    return figure.where(each.c.key == metric).scalar_subquery()
