@@ -367,7 +367,7 @@ def _verified(work: Path, made: Made, made_at: str) -> Path:
 def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
     """Return checkpoints, the best ones first; those without a figure come last."""
     name = _chosen_by(msgspec.convert(job.spec, FinetuneSpec))
-    if name is None or not any(name in row.metrics for row in rows):
+    if not any(name in row.metrics for row in rows):
         name = "loss"  # the usual one of numbers
     sign = 1 if name in LOWER_IS_BETTER else -1
     figure = "validation_loss" if name == "loss" else name
