@@ -204,6 +204,8 @@ CHINESE: dict[str, str] = {
     "Rows at most.": "最多的行数。",
     "What comes first.": "按什么排序。",
     "Told first, such as recall@spam.": "最先给出的指标，例如 recall@spam。",
+    "Also the training row that is most like each.": "同时显示训练集中与之最相似的一行。",
+    "most alike in training": "训练集中最相似",
     "Its id or name.": "数据集的 id 或名称。",
     "Which rows.": "哪个划分。",
     "List models.": "列出模型。",

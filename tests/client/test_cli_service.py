@@ -410,6 +410,20 @@ def test_errors_are_asked_for_by_label_and_printed_as_a_table(
     ]
 
 
+def test_an_error_is_printed_beside_the_training_row_that_is_like_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alike = {"line": 9, "text": "lost it", "label": "refund", "similarity": 0.5}
+    rows = page(EVALUATED_ROW | {"nearest": [alike]}, EVALUATED_ROW)
+
+    with listening(lambda _: httpx.Response(200, json=rows)) as url:
+        main(["errors", "eval_1", "--nearest", "--url", url])
+
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first.endswith("lost it (refund)")
+    assert second.endswith("1.600")
+
+
 def test_a_refusal_names_the_place_and_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     places = [{"code": "empty-text", "message": "it is empty", "pointer": "/inputs/1"}]
     empty = problem("empty-text", 422, detail="it is empty", errors=places)

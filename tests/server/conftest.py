@@ -132,7 +132,7 @@ class Api:
         folder = self.services.artifacts.readable("evaluations") / evaluation_id
         folder.mkdir()
         logits = np.zeros((rows.num_rows, 2), np.float32)
-        stored_rows.write(folder / EVALUATED_ROWS, rows, judged, logits)
+        stored_rows.write(folder / EVALUATED_ROWS, rows, judged, logits, {})
         known = {**EVALUATION, "id": evaluation_id, "job": new_id("job"), **fields}
         evaluation = msgspec.convert(known, Evaluation)
 

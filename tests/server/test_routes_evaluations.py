@@ -43,6 +43,7 @@ def test_errors_are_rows_that_were_answered_wrong(api: Api) -> None:
                 "score": 0.7,
                 "margin": -0.4,
                 "loss": 1.2,
+                "nearest": [],
             }
         ],
         "has_more": True,

@@ -90,6 +90,20 @@ def test_every_row_is_kept_with_its_answer(spec: EvaluateRun) -> None:
     assert right == evaluated.metrics["accuracy"].value
 
 
+def test_an_error_stands_beside_what_was_taught_of_texts_like_it(spec: EvaluateRun) -> None:
+    run(spec)
+
+    rows = pq.read_table(Path(spec.work_dir, "evaluation/rows.parquet")).to_pylist()
+    taught = {row["line"]: row for row in pq.read_table(spec.train).to_pylist()}
+    wrong = [row for row in rows if row["label"] != row["predicted"]]
+    assert wrong
+    for row in rows:
+        assert len(row["nearest"]) == (3 if row in wrong else 0)
+        for each in row["nearest"]:
+            same = taught[each["line"]]
+            assert (each["text"], each["label"]) == (same["text"], same["label"])
+
+
 def test_baselines_have_the_primary_metric(spec: EvaluateRun) -> None:
     """The training rows have 30 of each label, so that the first is the commonest: 14 of 40."""
     evaluated = run(spec)

@@ -71,6 +71,7 @@ from tunery.types.evaluations import (
     Latency,
     Lineage,
     Metric,
+    NearestRow,
     Percentiles,
     Slice,
 )
@@ -276,6 +277,7 @@ __all__ = [
     "MetricPoint",
     "Model",
     "ModelVersion",
+    "NearestRow",
     "NewKey",
     "NonFinite",
     "Occupant",

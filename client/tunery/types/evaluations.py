@@ -286,6 +286,20 @@ class Evaluation(Answer, kw_only=True, frozen=True):
     ] = 0
 
 
+class NearestRow(Answer, kw_only=True, frozen=True):
+    """A training row that is like a row of an evaluation."""
+
+    line: Annotated[int, about("1-based line of the training file.", 204, ge=1, le=MAX_INT)]
+    text: Annotated[str, about("How the text begins.", "My card is lost")]
+    text_pair: Annotated[
+        str | None, about("How the second text begins, of a pair.", None, "You have 14 days.")
+    ] = None
+    label: Annotated[str, about("What the model was taught of it.", "lost_or_stolen_card")]
+    similarity: Annotated[
+        Ratio, about("Cosine of TF-IDF of one to three characters; 1 for the same text.", 0.71)
+    ]
+
+
 class EvaluatedRow(Answer, kw_only=True, frozen=True):
     """One row of an evaluation, as it was answered; of numbers there is neither score nor margin.
 
@@ -312,6 +326,10 @@ class EvaluatedRow(Answer, kw_only=True, frozen=True):
         ),
     ]
     loss: Annotated[Score | None, about("What the row adds to the mean loss.", 1.56)]
+    nearest: Annotated[
+        list[NearestRow],
+        about("Training rows most like it, of the 500 rows that cost the model most."),
+    ] = []
 
 
 class ErrorPage(Answer, kw_only=True, frozen=True):

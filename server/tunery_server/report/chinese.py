@@ -94,6 +94,7 @@ CHINESE: dict[str, str] = {
         "The {shown} of {wrong} that cost the model most, hardest first. All: tunery errors "
         "{evaluation}"
     ): "{wrong} 个错误中损失最大的 {shown} 个，最难的在前。全部：tunery errors {evaluation}",
+    "most alike in training:": "训练集中最相似的一行：",
     "line": "行号",
     "text": "文本",
     "score": "得分",

@@ -30,7 +30,9 @@ PAYLOADS = (
 
 def facts_of(one: str = "AAAA", other: str = "BBBB", text: str = "CCCC") -> Facts:
     """Return facts of two labels, of which one row each was answered wrong."""
-    row = {"line": 3, "text": text, "text_pair": text, "score": 0.6, "margin": -0.2, "loss": 1.5}
+    nearest = {"line": 4, "text": text, "text_pair": text, "label": other, "similarity": 0.5}
+    row = {"line": 3, "text": text, "text_pair": text, "score": 0.6, "margin": -0.2, "loss": 1.5,
+           "nearest": [nearest]}  # fmt: skip
     errors = [
         row | {"row": 1, "label": one, "predicted": other},
         row | {"row": 2, "label": other, "predicted": one},

@@ -120,6 +120,7 @@ def test_the_page_tells_figures_baselines_findings_errors_and_facts() -> None:
         "3.500 ms for half of single texts, 6.250 ms for 19 of 20; CCCC, 2 threads",
         "learning_rate 0.0002",
         "All: tunery errors eval_1",
+        "most alike in training: CCCC ↳ CCCC ( BBBB )",
     ):
         assert told in text
 

@@ -23,7 +23,7 @@ def stored(path: Path, cells: list[str], predicted: list[str], losses: list[floa
     )
     nothing = np.full(len(cells), np.nan)
     judged = Judged(predicted, nothing, nothing, np.array(losses))
-    stored_rows.write(path, split, judged, np.zeros((len(cells), 3), np.float32))
+    stored_rows.write(path, split, judged, np.zeros((len(cells), 3), np.float32), {})
     return path
 
 

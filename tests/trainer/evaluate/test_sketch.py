@@ -17,7 +17,7 @@ NONE = np.full(4, np.nan)
 def sketch_of(path: Path, labels: list[str], judged: Judged, texts: list[str]) -> Sketched:
     lines = list(range(2, len(labels) + 2))
     split = pa.table({"line": lines, "text": texts, "label": labels})
-    stored_rows.write(path, split, judged, np.zeros((len(labels), 1), np.float32))
+    stored_rows.write(path, split, judged, np.zeros((len(labels), 1), np.float32), {})
     return sketched(SketchRows(id=7, path=str(path), errors=2, characters=3))
 
 
@@ -74,7 +74,7 @@ def test_no_rows_have_an_empty_sketch(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     split = pa.table({"line": pa.array([], pa.int64()), "text": pa.array([], pa.string()),
                       "label": pa.array([], pa.string())})  # fmt: skip
-    stored_rows.write(path, split, judged, np.zeros((0, 1), np.float32))
+    stored_rows.write(path, split, judged, np.zeros((0, 1), np.float32), {})
 
     found = sketched(SketchRows(id=1, path=str(path), errors=2, characters=3))
 

@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
     """Return the rows of five answers: the first and the third are right."""
     task, logits = TextClassification(), np.log(np.array(PROBABILITIES, np.float32))
     judged = task.judged(logits, task.targets(CELLS, ["a", "b", "c"]), ["a", "b", "c"])
-    stored_rows.write(tmp_path / "rows.parquet", split_of(CELLS), judged, logits)
+    stored_rows.write(tmp_path / "rows.parquet", split_of(CELLS), judged, logits, {})
     return tmp_path / "rows.parquet"
 
 
@@ -118,7 +118,7 @@ def test_a_row_of_another_group_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     judged = task.judged(logits, task.targets(cells, []), [])
     path = tmp_path / "rows.parquet"
 
-    stored_rows.write(path, split_of(cells), judged, logits)
+    stored_rows.write(path, split_of(cells), judged, logits, {})
     rows, _ = stored_rows.read(path, asked(path, sort="-loss"))
 
     assert [(row.row, row.predicted, row.loss) for row in rows] == [(4, "-3", 16.0), (3, "7", 2.25)]

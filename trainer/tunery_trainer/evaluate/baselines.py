@@ -22,9 +22,18 @@ _FAR = 10.0  # a logit that stands for a probability of nearly 1
 _SEED = 42
 
 
+class Vectors(NamedTuple):
+    """Rows as TF-IDF, sparse and of length 1."""
+
+    rows: NDArray[np.int64]  # places of the training rows that were read
+    train: Any  # (read rows, features)
+    held_out: Any  # (rows, features)
+
+
 class Compared(NamedTuple):
     """What the baselines make of rows."""
 
+    vectors: Vectors
     figures: dict[str, float]  # the primary metric, by baseline
     tfidf: NDArray[np.float32] | None  # logits (rows, outputs); None where it can't learn
     tfidf_rows: int  # that it has read
@@ -46,14 +55,15 @@ def compared(
     textless = plain.baseline(targets, len(labels))
     found = {textless.name: np.tile(textless.logits, (len(truth), 1))}
     read = _bounded(texts, task.outputs(len(labels)))
-    logits = _tfidf(plain, [texts[i] for i in read], targets[read], held_out, len(labels), alive)
+    vectors = _vectors(texts, read, held_out, alive)
+    logits = _tfidf(plain, vectors, targets[read], len(labels), alive)
     if logits is not None:
         found["tfidf"] = logits
     figures = {
         name: figure_of(plain.scores(each, truth, labels), primary) for name, each in found.items()
     }
     known = {name: value for name, value in figures.items() if value is not None}
-    return Compared(known, logits, len(read) if logits is not None else 0)
+    return Compared(vectors, known, logits, len(read) if logits is not None else 0)
 
 
 def plain_of(task: Task) -> Task:
@@ -70,19 +80,24 @@ def _bounded(texts: Sequence[Text], outputs: int) -> NDArray[np.int64]:
     return np.sort(order[:fitting])
 
 
-def _tfidf(
-    task: Task,
+def _vectors(
     texts: Sequence[Text],
-    targets: Targets,
+    read: NDArray[np.int64],
     held_out: Sequence[Text],
-    labels: int,
     alive: Callable[[], None],
-) -> NDArray[np.float32] | None:
+) -> Vectors:
     vectors = new_vectors()
-    features = vectors.fit_transform([_joined(each) for each in texts])
+    features = vectors.fit_transform([_joined(texts[i]) for i in read])
     alive()
     asked = vectors.transform([_joined(each) for each in held_out])
     alive()
+    return Vectors(read, features, asked)
+
+
+def _tfidf(
+    task: Task, vectors: Vectors, targets: Targets, labels: int, alive: Callable[[], None]
+) -> NDArray[np.float32] | None:
+    features, asked = vectors.train, vectors.held_out
     if not task.has_labels:
         return _ridge(features, (targets - task.fit.mean) / task.fit.deviation, asked)
     if targets.ndim == 1:

@@ -16,6 +16,7 @@ from tunery.types import (
     FitVerdict,
     Lineage,
     Metric,
+    NearestRow,
     Report,
     Slice,
 )
@@ -27,6 +28,7 @@ from tunery_trainer.evaluate.findings import Answered
 from tunery_trainer.evaluate.fit_verdict import fit_findings, judged_fit, sample_of
 from tunery_trainer.evaluate.lineage import seen_rows
 from tunery_trainer.evaluate.merits import Merits, merits_of, metric_of
+from tunery_trainer.evaluate.neighbours import neighbours_of
 from tunery_trainer.evaluate.slices import sliced, weak_slices
 from tunery_trainer.evaluate.splits import EvaluatedSplit, read_split
 from tunery_trainer.model_files import ModelFacts
@@ -39,6 +41,7 @@ from tunery_trainer.tasks.figures import Tally
 class Examined(NamedTuple):
     """All that was found."""
 
+    nearest: dict[int, list[NearestRow]]  # by the place of a row
     baselines: dict[str, float]
     tfidf_rows: int
     lineage: Lineage
@@ -62,6 +65,7 @@ class Examination:
     ) -> None:
         self._spec, self._facts, self._task, self._primary = spec, facts, task, primary
         self._answering, self._split = answering, split
+        self._train = self._rows_of(spec.train)
 
     def examine(self, logits: NDArray[np.float32], judged: Judged, figures: Scores) -> Examined:
         """Return what there is to say of logits (rows, outputs).
@@ -78,7 +82,7 @@ class Examination:
             baselines["untrained"] = self._spec.untrained[self._primary]
         read = 0 if compared is None else compared.tfidf_rows
         if not texts:
-            return Examined(baselines, read, lineage, calibration, None, [], [])
+            return Examined({}, baselines, read, lineage, calibration, None, [], [])
         merits = merits_of(self._task, logits, targets)
         fit = self._fit(merits, compared)
         slices = sliced(texts, merits, metric_of(self._task, targets))
@@ -92,7 +96,8 @@ class Examination:
         if calibration is not None:
             hits = np.asarray(merits, np.bool_)
             found += findings.miscalibration(judged.scores, hits, calibration.ece_after)
-        return Examined(baselines, read, lineage, calibration, fit, slices.slices, found)
+        nearest = {} if compared is None else self._nearest(judged, compared)
+        return Examined(nearest, baselines, read, lineage, calibration, fit, slices.slices, found)
 
     def _lineage(self, logits: NDArray[np.float32]) -> Lineage:
         seen, rows = seen_rows(self._spec)
@@ -111,15 +116,12 @@ class Examination:
         )
 
     def _compared(self) -> Compared | None:
-        if self._spec.train is None or not self._split.texts:
-            return None
-        train = read_split(Path(self._spec.train), self._facts, self._task)
-        if not train.texts:
+        if self._train is None or not self._split.texts:
             return None
         return compared(
             self._task,
-            train.texts,
-            train.targets,
+            self._train.texts,
+            self._train.targets,
             held_out=self._split.texts,
             truth=self._split.targets,
             labels=self._facts.labels,
@@ -127,27 +129,40 @@ class Examination:
             alive=self._answering.alive,
         )
 
+    def _nearest(self, judged: Judged, compared: Compared) -> dict[int, list[NearestRow]]:
+        assert self._train is not None
+        cells = self._split.table.column("label").to_numpy()
+        alive = self._answering.alive
+        return neighbours_of(judged, cells, compared.vectors, self._train.table, alive)
+
     def _fit(self, test: Merits, compared: Compared | None) -> FitVerdict | None:
-        train = self._sampled(self._spec.train)
-        if train is None:
+        if self._train is None or self._spec.train == self._spec.rows:
             return None
         tfidf = None if compared is None else compared.tfidf
         targets = self._split.targets
         return judged_fit(
             metric_of(self._task, targets),
-            train=train,
-            validation=self._sampled(self._spec.validation),
+            train=self._sampled(self._train),
+            validation=self._validation(),
             test=test,
             baseline=None if tfidf is None else merits_of(plain_of(self._task), tfidf, targets),
         )
 
-    def _sampled(self, parquet: str | None) -> Merits | None:
-        """Return the merits of some rows of a split, unless it is the one that is evaluated."""
-        if parquet is None or parquet == self._spec.rows:
+    def _validation(self) -> Merits | None:
+        if self._spec.validation == self._spec.rows:
+            return None
+        split = self._rows_of(self._spec.validation)
+        return None if split is None else self._sampled(split)
+
+    def _rows_of(self, parquet: str | None) -> EvaluatedSplit | None:
+        """Return the rows of a split, if it has any."""
+        if parquet is None:
             return None
         split = read_split(Path(parquet), self._facts, self._task)
-        if not split.texts:
-            return None
+        return split if split.texts else None
+
+    def _sampled(self, split: EvaluatedSplit) -> Merits:
+        """Return the merits of some rows of a split."""
         sample = sample_of(len(split.texts))
         logits = self._answering.logits([split.texts[i] for i in sample])
         return merits_of(self._task, logits, split.targets[sample])

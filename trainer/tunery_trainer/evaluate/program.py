@@ -76,13 +76,14 @@ def _evaluated(
     judged = task.judged(logits, split.targets, facts.labels)
     figures = measured(task, logits, split.targets, judged, facts.labels, primary)
     examination = Examination(spec, facts, task, answering, split, primary)
-    examined = examination.examine(logits, judged, figures)
+    found = examination.examine(logits, judged, figures)._asdict()
+    nearest = found.pop("nearest")  # which stand with the rows
 
     latency = latency_of(answering, split.texts)
 
     folder = Path(spec.work_dir, FOLDER)
     folder.mkdir()
-    stored_rows.write(folder / EVALUATED_ROWS, split.table, judged, logits)
+    stored_rows.write(folder / EVALUATED_ROWS, split.table, judged, logits, nearest)
     manifest_sha256, size_bytes = manifest.write(folder, {"job": spec.job})
     return Evaluated(
         path=FOLDER,
@@ -96,5 +97,5 @@ def _evaluated(
         confusion=figures.confusion,
         primary_metric=primary,
         latency=latency,
-        **examined._asdict(),
+        **found,
     )

@@ -1,31 +1,50 @@
 """Stored rows: each row of an evaluation as it was answered, in file order, as Parquet.
 
-    row line text [text_pair] label predicted score margin loss logits
+    row line text [text_pair] label predicted score margin loss logits nearest
 
 Owns the file that two evaluations of the same rows are compared by. Knows no task: `score`,
 `margin` and `loss` are the task's. Imports no torch.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tunery.types import EvaluatedRow
+from tunery.types import EvaluatedRow, NearestRow
 from tunery_trainer.protocol.wire import ReadErrors
 from tunery_trainer.tasks import Judged
 
 _GROUP_ROWS = 8192  # read at once to show a row
+_NEAREST = pa.list_(
+    pa.struct(
+        {
+            "line": pa.int64(),
+            "text": pa.string(),
+            "text_pair": pa.string(),
+            "label": pa.string(),
+            "similarity": pa.float64(),
+        }
+    )
+)
 
 
-def write(path: Path, split: pa.Table, judged: Judged, logits: NDArray[np.float32]) -> None:
+def write(
+    path: Path,
+    split: pa.Table,
+    judged: Judged,
+    logits: NDArray[np.float32],
+    nearest: Mapping[int, list[NearestRow]],
+) -> None:
     """Write the rows of a split with their answers.
 
     Shapes: split (rows) with columns line, text, label and, of pairs, text_pair; logits
-    (rows, outputs).
+    (rows, outputs); nearest by the place of a row.
     """
     ends = np.arange(len(logits) + 1, dtype=np.int32) * logits.shape[1]
     columns = {
@@ -36,6 +55,9 @@ def write(path: Path, split: pa.Table, judged: Judged, logits: NDArray[np.float3
         "margin": pa.array(judged.margins, pa.float64(), from_pandas=True),
         "loss": pa.array(judged.losses, pa.float64(), from_pandas=True),
         "logits": pa.ListArray.from_arrays(pa.array(ends), pa.array(logits.reshape(-1))),
+        "nearest": pa.array(
+            [msgspec.to_builtins(nearest.get(row, [])) for row in range(len(logits))], _NEAREST
+        ),
     }
     pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=_GROUP_ROWS)
 
@@ -46,7 +68,7 @@ def read(path: Path, asked: ReadErrors) -> tuple[list[EvaluatedRow], bool]:
         places = _chosen(file, asked)
         shown = places[asked.offset : asked.offset + asked.limit]
         has_more = len(places) > asked.offset + asked.limit
-        return [EvaluatedRow(**row) for row in _rows_at(file, shown)], has_more
+        return msgspec.convert(_rows_at(file, shown), list[EvaluatedRow]), has_more
 
 
 def rows_at(path: Path, places: NDArray[np.int64]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from tunery.types import (
     Evaluation,
     EvaluationPlot,
     Metric,
+    NearestRow,
     RuntimeName,
     ServingPrecision,
     Split,
@@ -96,6 +97,7 @@ def evaluate(
     show_default=True,
     help="What comes first.",
 )
+@click.option("--nearest", is_flag=True, help="Also the training row that is most like each.")
 @click.option(
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows at most."
 )
@@ -107,6 +109,7 @@ def errors(
     predicted: str | None,
     right: bool,
     sort: Any,
+    nearest: bool,
     limit: int,
 ) -> None:
     """Print the rows that a version has answered wrong. EVALUATION is an id."""
@@ -118,7 +121,11 @@ def errors(
         terminal.data(rows)
         return
     heads = ["line", "text", "label", "predicted", ">score", ">loss"]
-    terminal.show(table(heads, map(_cells, rows), terminal.translate))
+    cells = [_cells(row) for row in rows]
+    if nearest:
+        heads.append("most alike in training")
+        cells = [(*each, _nearest(row)) for each, row in zip(cells, rows, strict=True)]
+    terminal.show(table(heads, cells, terminal.translate))
 
 
 @click.command(cls=Command)
@@ -242,11 +249,22 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _cells(row: EvaluatedRow) -> tuple[str | Text, ...]:
+def _nearest(row: EvaluatedRow) -> str:
+    if not row.nearest:
+        return ""
+    best = row.nearest[0]
+    return f"{_one_line(best)} ({best.label})"
+
+
+def _one_line(row: EvaluatedRow | NearestRow) -> str:
     text = " ".join(f"{row.text} {row.text_pair or ''}".split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _cells(row: EvaluatedRow) -> tuple[str | Text, ...]:
     return (
         f"{row.line}",
-        text if len(text) <= _SHOWN else text[:_SHOWN] + "…",
+        _one_line(row),
         row.label,
         row.predicted,
         _figure(row.score),
