@@ -26,6 +26,7 @@ from tunery_trainer.tasks import Encoder, Fit, Task
 
 _WARM_LENGTHS = (8, 32, 128)  # tokens; the version's own max_length is added
 _WARM_TEXTS = (1, 8)
+_WARM_TOKENS_ON_CPU = 128  # of a pass: more takes time, and has no kernels of its own
 # Logits against torch in fp32. Two runtimes in fp32 differ by 1e-5; a wrong weight by far more.
 # bf16 moves logits by hundredths (PERFORMANCE.md), int8 by tenths.
 _FP32_TOLERANCE = 1e-2
@@ -84,7 +85,8 @@ def load_version(
         precision=message.precision,
     )
     probe = encoder(canary.texts).ids
-    _warm_up(runtime, probe, facts.max_length, spec.max_batch_tokens)
+    most = spec.max_batch_tokens if spec.device != "cpu" else _WARM_TOKENS_ON_CPU
+    _warm_up(runtime, probe, facts.max_length, most)
     expected = np.array(canary.logits, dtype=np.float32)  # (texts, labels)
     found = runtime.logits(probe)
     _require_golden(expected, found, runtime.precision)
@@ -100,16 +102,14 @@ def load_version(
     )
 
 
-def _warm_up(
-    runtime: Runtime, probe: list[list[int]], max_length: int, max_batch_tokens: int
-) -> None:
+def _warm_up(runtime: Runtime, probe: list[list[int]], max_length: int, max_tokens: int) -> None:
     """Compute a few shapes, so that no client waits for a kernel to be compiled."""
     lengths = sorted({min(length, max_length) for length in (*_WARM_LENGTHS, max_length)})
     known_ids = [token for ids in probe for token in ids]
     for length in lengths:
         ids = list(itertools.islice(itertools.cycle(known_ids), length))
         for texts in _WARM_TEXTS:
-            if texts == 1 or texts * length <= max_batch_tokens:
+            if texts == 1 or texts * length <= max_tokens:
                 runtime.logits([ids] * texts)
 
 
