@@ -1,6 +1,7 @@
 """Measure the service as a user meets it, and print the figures.
 
     python tests/bench/run.py [start] [predict] [training] [recovery] [swaps] [bulk] [waking]
+        [residents]
 
 Absolute figures belong to the machine; what is compared is measured side by side in one run.
 """
@@ -19,6 +20,7 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench.bulk import bulk
+from tests.bench.residents import residents
 from tests.bench.waking import waking
 from tests.e2e import load
 from tests.e2e import service as e2e
@@ -39,6 +41,7 @@ def main(wanted: list[str]) -> None:
         "swaps": swaps,
         "bulk": bulk,
         "waking": waking,
+        "residents": residents,
     }
     if not wanted or "start" in wanted:
         start()
