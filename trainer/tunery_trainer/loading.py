@@ -5,6 +5,7 @@ no torch: the runtime does where it needs to.
 """
 
 import itertools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -70,10 +71,7 @@ def load_version(
             answers are not what torch's were.
     """
     model_dir = Path(message.model_dir)
-    try:
-        manifest.verify(model_dir, message.manifest_sha256)
-    except manifest.ArtifactCorrupt as error:
-        raise Refusal("checkpoint-corrupt", str(error)) from error
+    _verify(message, spec)
     facts, canary = read_facts(model_dir), read_canary(model_dir)
     task = task_named(facts.task, facts.fit)
     encoder = task.encoder(model_dir, facts.max_length)
@@ -100,6 +98,23 @@ def load_version(
         probe=probe,
         parity=None if runtime.precision == "fp32" else compare(task, expected, found),
     )
+
+
+def _verify(message: Load, spec: EngineRun) -> None:
+    """Hash what is to be loaded; modules are imported meanwhile. Raises Refusal."""
+    model_dir = Path(message.model_dir)
+    importing = threading.Thread(
+        target=runtimes.import_for,
+        args=(model_dir, message.runtime),
+        kwargs={"device": spec.device},
+    )
+    importing.start()
+    try:
+        manifest.verify(model_dir, message.manifest_sha256)
+    except manifest.ArtifactCorrupt as error:
+        raise Refusal("checkpoint-corrupt", str(error)) from error
+    finally:
+        importing.join()
 
 
 def _warm_up(runtime: Runtime, probe: list[list[int]], max_length: int, max_tokens: int) -> None:
