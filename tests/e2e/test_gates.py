@@ -74,14 +74,26 @@ def test_a_gate_waits_for_the_evaluation_and_keeps_a_worse_version_out(
 
 
 def test_a_gate_lets_a_good_version_pass(client: httpx.Client, tickets: dict) -> None:
+    """Good is what the recall of one label says, which has chosen the checkpoint, too."""
+    metric = "recall@delivery"
     job = finetuned(
-        client, tickets["id"], "open", {"minimum": {"accuracy": 0.2}}, hyperparameters=QUICK
+        client,
+        tickets["id"],
+        "open",
+        {"minimum": {metric: 0.05}},
+        primary_metric=metric,
+        hyperparameters=QUICK,
     )
 
     found = settled(client, "open", job["result"]["version"])
 
     assert (found["status"], found["error"]) == ("ready", None)
     assert found["actual"]["version"] == job["result"]["version"]
+    assert job["resolved"]["early_stopping"]["value"]["metric"] == metric
+    query = {"model": "open", "sort": f"-{metric}"}
+    [evaluation] = client.get("/evaluations", params=query).json()["data"]
+    assert evaluation["primary_metric"] == metric
+    assert evaluation["baselines"].keys() == {"majority", "tfidf", "untrained"}
 
 
 def test_what_serves_without_an_evaluation_leaves_the_deployment_degraded(
