@@ -37,6 +37,7 @@ from tunery._tuned import Tuned
 from tunery._uploads import Source
 from tunery.errors import ApiError
 from tunery.types import (
+    Abstain,
     Columns,
     Comparison,
     Dataset,
@@ -132,6 +133,7 @@ class AsyncClient:
         base_model: str = "minilm-l6",
         recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
+        abstain: Abstain | None = None,
         progress: bool = False,
         timeout: float | None = None,
     ) -> Tuned:
@@ -159,6 +161,7 @@ class AsyncClient:
             base_model=base_model,
             recipe=recipe,
             hyperparameters=hyperparameters,
+            abstain=abstain,
             deploy=deploy,
             gate=gate,
         )

@@ -40,6 +40,7 @@ from tunery._tuned import Tuned
 from tunery._uploads import Source
 from tunery.errors import ApiError
 from tunery.types import (
+    Abstain,
     Columns,
     Comparison,
     Dataset,
@@ -135,6 +136,7 @@ class Client:
         base_model: str = "minilm-l6",
         recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
+        abstain: Abstain | None = None,
         progress: bool = False,
         timeout: float | None = None,
     ) -> Tuned:
@@ -162,6 +164,7 @@ class Client:
             base_model=base_model,
             recipe=recipe,
             hyperparameters=hyperparameters,
+            abstain=abstain,
             deploy=deploy,
             gate=gate,
         )

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from tunery.errors import InvalidArgument, TuneryError
 from tunery.types import (
+    Abstain,
     Checkpoints,
     Columns,
     Dataset,
@@ -123,6 +124,7 @@ def finetune_spec(
     gate: Gate | None,
     metadata: Mapping[str, str] | None,
     primary_metric: str | None = None,
+    abstain: Abstain | None = None,
     dry_run: bool = False,
 ) -> FinetuneSpec:
     """Return the spec of a fine-tune.
@@ -143,6 +145,7 @@ def finetune_spec(
         priority=priority,
         then=Then(evaluate=evaluate, deploy=DeployStep(name=deploy, gate=gate) if deploy else None),
         metadata=dict(metadata or {}),
+        abstain=abstain,
         dry_run=dry_run,
     )
 

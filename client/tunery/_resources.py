@@ -33,6 +33,7 @@ from tunery.errors import (
     job_failed,
 )
 from tunery.types import (
+    Abstain,
     BaseModel,
     Checkpoint,
     Checkpoints,
@@ -514,6 +515,7 @@ class Finetune:
         deploy: str | None = None,
         gate: Gate | None = None,
         metadata: Mapping[str, str] | None = None,
+        abstain: Abstain | None = None,
         dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> Job:
@@ -524,7 +526,7 @@ class Finetune:
         `primary_metric`, such as `macro_f2` or `recall@spam`, chooses the best checkpoint, ends the
         run early and is told first by evaluations.
         `evaluate` reads the test split afterwards; `deploy` names what then serves the version, if
-        that has passed the `gate`.
+        that has passed the `gate`. With `abstain` the version says where it is not sure enough.
         With `dry_run` it is only rehearsed, on a hundredth of the rows: `result.dry_run` says what
         that has shown. A program that may be started twice passes its own `idempotency_key`.
         """
@@ -541,6 +543,7 @@ class Finetune:
             deploy=deploy,
             gate=gate,
             metadata=metadata,
+            abstain=abstain,
             dry_run=dry_run,
         )
         return self._jobs.bound(self._caller.send(calls.finetune(spec), key=idempotency_key))
@@ -554,6 +557,7 @@ class Finetune:
         recipe: RecipeChoice = "auto",
         hyperparameters: Hyperparameters | None = None,
         checkpoints: Checkpoints | None = None,
+        abstain: Abstain | None = None,
         priority: int = 50,
     ) -> Estimate:
         """Return what a fine-tune would take: steps, seconds, memory, disk; nothing is queued."""
@@ -569,6 +573,7 @@ class Finetune:
             deploy=None,
             gate=None,
             metadata=None,
+            abstain=abstain,
         )
         return self._caller.send(calls.estimate_finetune(spec))
 

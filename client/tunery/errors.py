@@ -547,6 +547,10 @@ class NoSuchMetric(Unacceptable):
     """The task or the labels have no such metric."""
 
 
+class TooFewValidationRows(Unacceptable):
+    """There are too few validation rows to abstain by."""
+
+
 class TaskMismatch(Unacceptable):
     """The dataset is for another task."""
 
@@ -801,6 +805,10 @@ class CheckpointCorrupt(JobFailed):
 
 class ParityFailed(JobFailed):
     """The exported model answers otherwise than the trained one."""
+
+
+class NeverAnswered(JobFailed):
+    """Some labels are never answered."""
 
 
 class ReusedTestSet(JobFailed):

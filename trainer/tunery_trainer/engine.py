@@ -193,10 +193,13 @@ class Engine:
             most = version.facts.max_length
             raise Refusal("text-too-long", f"inputs[{row}] has more than {most} tokens")
         logits = np.stack(await self._logits(encoded, deadline))  # (texts, labels)
+        predictions = version.task.predictions(logits, encoded, labels, message.top_k)
+        if version.facts.abstain is not None:
+            self._figures.abstained += sum(each.decision == "abstain" for each in predictions)
         return wire.Answered(
             id=message.id,
             version=version.name,
-            predictions=version.task.predictions(logits, encoded, labels, message.top_k),
+            predictions=predictions,
             held_tokens=self._batches.held_tokens,
         )
 

@@ -151,6 +151,7 @@ def _circumstances(
         dropout=base.dropout,
         unknown_share=None if base.unknown_id is None else train.share_of(base.unknown_id),
         parent=parent,
+        abstain=message.abstain,
         on_cpu=on_cpu,
         has_bf16=not on_cpu,  # as GPUs have since 2020; the job asks its own
         threads=message.threads,

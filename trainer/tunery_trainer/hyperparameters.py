@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery.types import (
+    Abstain,
     EarlyStopping,
     Hyperparameters,
     Imbalance,
@@ -27,7 +28,7 @@ from tunery.types import (
 )
 from tunery_trainer.failure import Failure
 from tunery_trainer.parent import Parent
-from tunery_trainer.protocol.applicability import OFF, unfit
+from tunery_trainer.protocol.applicability import OFF, unfit, unfit_abstention
 from tunery_trainer.protocol.metrics import full_name, usual_metric
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
@@ -106,6 +107,7 @@ class Circumstances(msgspec.Struct, kw_only=True, frozen=True):
     added_rows: int = 0  # of each pass, beside the training rows
     parent: Parent | None = None  # where a version is fine-tuned
     primary_metric: str | None = None  # that was asked for
+    abstain: Abstain | None = None
     unknown_share: float | None  # of the training tokens, 0..1; null where none is unknown
     on_cpu: bool
     has_bf16: bool  # whether the device is one where bf16 is faster and safe
@@ -127,11 +129,15 @@ def resolve(
     The recipe stands among them: its choices go before the rules for all (protocol/recipes.py).
 
     Raises:
-        Failure: max_length is more than the model's positions, a layer is none of the model's, or
-            a hyperparameter is not for the task.
+        Failure: max_length is more than the model's positions, a layer is none of the model's, a
+            hyperparameter is not for the task, or validation rows can't show when to abstain.
     """
     for each in unfit(found.task, recipe, asked):
         raise Failure("not-for-task", each.message)
+    if found.abstain is not None:
+        unmet = unfit_abstention(found.task, found.abstain, found.validation_rows, asked)
+        if unmet is not None:
+            raise Failure(*unmet)
     rows = len(found.lengths) + found.added_rows
     default = Hyperparameters()
     resolved = {"recipe": _recipe(recipe, found.class_counts)}
@@ -148,7 +154,8 @@ def resolve(
 
     names_teach = found.labels_are_words and not found.pairs
     unteachable = set() if names_teach else {"label_names"}
-    if _wants_validation(asked, default) or found.primary_metric is not None:
+    asked_of_validation = found.primary_metric is not None or found.abstain is not None
+    if _wants_validation(asked, default) or asked_of_validation:
         unteachable.add("train_on_validation")
     if found.task == "multi_label":
         unteachable.add("train_on_validation")  # which choose the thresholds

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from tunery.types import Task
+from tunery.types import Abstain, Task
 from tunery_trainer.tasks import Fit
 
 FACTS_NAME = "tunery.json"
@@ -35,6 +35,7 @@ class ModelFacts(msgspec.Struct, kw_only=True, frozen=True):
     pairs: bool = False  # whether it reads pairs of texts, or single ones
     fit: Fit = Fit()
     primary_metric: str | None = None  # that was asked for
+    abstain: Abstain | None = None  # what its thresholds were fitted to
 
 
 class Canary(msgspec.Struct, kw_only=True, frozen=True):

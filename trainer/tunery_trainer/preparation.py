@@ -82,7 +82,7 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
         train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     train = train if lessons is None else lessons
-    measure = Measure(task, spec.labels, _metric(spec, settings))
+    measure = Measure(task, spec.labels, _metric(spec, settings), spec.abstain)
     _check_metric(spec.task, measure, validation)
     return Prepared(
         task, base, parent, train, validation, proof, resolved, settings, advice, baselines, measure
@@ -101,7 +101,7 @@ def _check_metric(task: TaskName, measure: Measure, validation: TokenRows) -> No
     Raises:
         Failure: no-such-metric.
     """
-    _, labels, metric = measure
+    labels, metric = measure.labels, measure.metric
     if (why := wrong_with(metric, task, labels)) is not None:
         raise Failure("no-such-metric", why)
     label = label_of(metric)
@@ -182,6 +182,7 @@ def _resolve(
             added_rows=0 if lessons is None else lessons.epoch_rows - len(train),
             parent=parent,
             primary_metric=None if spec.primary_metric is None else full_name(spec.primary_metric),
+            abstain=spec.abstain,
             on_cpu=not cuda,
             has_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
             threads=spec.threads,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tunery.types import Parity
 from tunery_trainer import checkpoint
+from tunery_trainer.abstention import NEVER
 from tunery_trainer.checkpoint import Facts
 from tunery_trainer.data import TokenRows
 from tunery_trainer.model import Classifier
@@ -31,6 +32,7 @@ from tunery_trainer.tasks import Fit, Text, task_named
 
 CANARY_ROWS = 8
 PARITY_ROWS = 256
+_SHOWN_LABELS = 5  # in a message
 
 
 class Publisher:
@@ -147,6 +149,7 @@ class Publisher:
             ),
         )
         parity = parities[0]
+        self._warn_of_silence(fit)
         proven = parity is not None and passes(parity)
         if not proven:
             self._emit(WarningRaised(code="parity-failed", message=_why_left_out(parity)))
@@ -161,6 +164,19 @@ class Publisher:
             )
         )
 
+    def _warn_of_silence(self, fit: Fit) -> None:
+        thresholds = fit.thresholds if self._spec.abstain is not None else []
+        never = [
+            label
+            for label, threshold in zip(self._spec.labels, thresholds, strict=bool(thresholds))
+            if threshold >= NEVER
+        ]
+        if never and not self._spec.dry_run:
+            shown = ", ".join(map(repr, never[:_SHOWN_LABELS]))
+            more = f" and {len(never) - _SHOWN_LABELS} more" if len(never) > _SHOWN_LABELS else ""
+            message = f"{len(never)} of {len(thresholds)} labels: {shown}{more}"
+            self._emit(WarningRaised(code="never-answered", message=message))
+
     def _model_facts(self, fit: Fit) -> ModelFacts:
         return ModelFacts(
             task=self._spec.task,
@@ -170,6 +186,7 @@ class Publisher:
             pairs=self._pairs,
             fit=fit,
             primary_metric=self._spec.primary_metric,
+            abstain=self._spec.abstain,
         )
 
     def _canary(self, classifier: Classifier) -> Canary:

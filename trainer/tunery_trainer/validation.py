@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tunery.types import PlateauSchedule
+from tunery.types import Abstain, PlateauSchedule
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
@@ -28,6 +28,7 @@ class Measure(NamedTuple):
     task: Task
     labels: Sequence[str]
     metric: str  # that chooses, beside those that are always told
+    abstain: Abstain | None = None  # what thresholds are fitted to
 
     def figures(self, logits: NDArray[np.float32], targets: Targets) -> dict[str, float]:
         """Return the defined figures by name: logits (rows, outputs)."""
@@ -59,8 +60,10 @@ def validate(classifier: Any, rows: TokenRows, forward: Forward, measure: Measur
     # Before it is calibrated: a loss that rises as a model grows too sure would else stay hidden.
     figures = measure._replace(task=task).figures(logits, rows.labels)
     loss = figures.pop("loss", None)
-    fit = task.calibrated(logits, rows.labels).fit
-    return Validated(figures if loss is None else {"validation_loss": loss, **figures}, fit)
+    task = task.calibrated(logits, rows.labels)
+    if measure.abstain is not None:
+        task = task.abstaining(logits, rows.labels, measure.abstain)
+    return Validated(figures if loss is None else {"validation_loss": loss, **figures}, task.fit)
 
 
 def judge(figures: dict[str, float], state: TrainingState, settings: Settings, metric: str) -> bool:

@@ -3,6 +3,14 @@
 Depends on msgspec alone, so that the SDK, the server and the trainer can share it.
 """
 
+from tunery.types.abstention import (
+    Abstain,
+    AbstainByCost,
+    AbstainByCoverage,
+    AbstainByPrecision,
+    Abstention,
+    LabelThreshold,
+)
 from tunery.types.comparisons import (
     Change,
     ChangedLabel,
@@ -196,6 +204,11 @@ __all__ = [
     "SPLITS",
     "SPLIT_COLUMNS",
     "TERMINAL",
+    "Abstain",
+    "AbstainByCost",
+    "AbstainByCoverage",
+    "AbstainByPrecision",
+    "Abstention",
     "Actual",
     "BaseModel",
     "BaseModelList",
@@ -260,6 +273,7 @@ __all__ = [
     "LabelReport",
     "LabelScore",
     "LabelShift",
+    "LabelThreshold",
     "LabelVariants",
     "Latency",
     "LeakageReport",

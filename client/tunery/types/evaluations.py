@@ -13,6 +13,7 @@ from tunery.types._meta import (
     Timestamp,
     about,
 )
+from tunery.types.abstention import Abstention
 from tunery.types.datasets import Split
 from tunery.types.deployments import RuntimeName, ServingPrecision
 
@@ -275,6 +276,7 @@ class Evaluation(Answer, kw_only=True, frozen=True):
     calibration: Annotated[
         Calibration | None, about("Null where the task has no probability of a single answer.")
     ] = None
+    abstention: Annotated[Abstention | None, about("Null where the version answers always.")] = None
     lineage: Annotated[
         Lineage | None, about("What the model has seen of these rows; null where nobody looked.")
     ] = None
@@ -330,6 +332,7 @@ class EvaluatedRow(Answer, kw_only=True, frozen=True):
         list[NearestRow],
         about("Training rows most like it, of the 500 rows that cost the model most."),
     ] = []
+    abstained: Annotated[bool, about("Whether the version would not have answered.", False)] = False
 
 
 class ErrorPage(Answer, kw_only=True, frozen=True):

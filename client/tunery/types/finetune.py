@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from tunery.types._meta import SLUG_PATTERN, Answer, MetricName, Request, about
+from tunery.types.abstention import Abstain
 from tunery.types.deployments import DeployStep
 from tunery.types.recipes import RecipeChoice
 
@@ -275,6 +276,16 @@ class FinetuneSpec(Request, kw_only=True, frozen=True):
         about("Only rehearses: 20 steps on a hundredth of the rows; nothing is kept.", False),
     ] = False
     then: Annotated[Then, about("What follows.")] = Then()
+    abstain: Annotated[
+        Abstain | None,
+        about(
+            "When the version shall say that it is not sure: `decision` is `abstain`. Its "
+            "thresholds are fitted to validation rows; of multi_label, by precision alone, they "
+            "decide which labels are given. Null answers always.",
+            None,
+            {"by": "precision", "precision": 0.95},
+        ),
+    ] = None
     metadata: Annotated[
         dict[str, Annotated[str, about("Value.", "ML-42", max_length=500)]],
         about("Yours; tunery only keeps it.", {"ticket": "ML-42"}, max_length=50),

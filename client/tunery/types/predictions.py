@@ -1,11 +1,14 @@
 """Predictions: texts in, labels out, each answer naming the version that gave it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tunery.types._meta import MAX_INT, Answer, Ratio, Request, Score, about
 
 MAX_INPUTS = 256
 MAX_TEXT_CHARACTERS = 100_000
+
+Decision = Literal["answer", "abstain"]
+RejectReason = Literal["low_confidence"]
 
 
 class TextPair(Request, kw_only=True, frozen=True):
@@ -63,6 +66,17 @@ class Prediction(Answer, kw_only=True, frozen=True):
     ] = None
     value: Annotated[
         Score | None, about("Of regression: the number, in the unit of the rows.", None, 4.2)
+    ] = None
+    decision: Annotated[
+        Decision,
+        about(
+            "`abstain` where the score is not above the threshold that the version has for its "
+            "label; what it would have answered stands here all the same.",
+            "answer",
+        ),
+    ] = "answer"
+    reject_reason: Annotated[
+        RejectReason | None, about("Why it abstains; else null.", None, "low_confidence")
     ] = None
 
 

@@ -22,7 +22,7 @@ from tunery_server.requests import Request
 from tunery_server.routes.bases import Base, find_base
 from tunery_server.routes.datasets import unknown
 from tunery_server.services import Services
-from tunery_trainer.protocol.applicability import unfit
+from tunery_trainer.protocol.applicability import unfit, unfit_abstention
 from tunery_trainer.protocol.metrics import wrong_with
 from tunery_trainer.protocol.recipes import SCRATCH_BASE, SCRATCH_BYTES
 from tunery_trainer.protocol.wire import Forecasted, ForecastFinetune
@@ -97,6 +97,7 @@ async def estimate(request: Request, data: JSONBody[FinetuneSpec]) -> Response[E
             recipe=data.recipe,
             hyperparameters=data.hyperparameters,
             checkpoints=data.checkpoints,
+            abstain=data.abstain,
             device=device,
             threads=threads,
         )
@@ -199,8 +200,13 @@ def _check_dataset(spec: FinetuneSpec, base: Base, dataset: Row[Any] | None) -> 
     ]
     if errors:
         raise Refusal("not-for-task", errors[0].message, errors=errors)
-    batch_size = spec.hyperparameters.batch_size
     splits: dict[str, int] = dataset.splits or {}
+    if spec.abstain is not None:
+        held_out = splits.get("validation", 0)
+        unmet = unfit_abstention(dataset.task, spec.abstain, held_out, spec.hyperparameters)
+        if unmet is not None:
+            raise _refusal(unmet.code, "/abstain", unmet.message)
+    batch_size = spec.hyperparameters.batch_size
     rows = splits.get("train", 0)
     if batch_size != "auto" and batch_size > rows:
         raise _refusal(

@@ -87,6 +87,11 @@ def _write_engines(page: Exposition, found: ServiceFigures, project: str) -> Non
         "tokens_total", "Tokens computed.", ((labels, each.tokens) for labels, each in done)
     )
     page.counter(
+        "abstained_texts_total",
+        "Texts computed that the version rather did not answer; of texts_total the abstain rate.",
+        ((labels, each.abstained) for labels, each in done),
+    )
+    page.counter(
         "dropped_requests_total",
         "Requests that were dropped from the queue and cost nothing.",
         (

@@ -195,6 +195,7 @@ class Publisher:
                 slices=made.slices,
                 fit=made.fit,
                 calibration=made.calibration,
+                abstention=made.abstention,
                 lineage=made.lineage,
                 latency=made.latency,
                 bytes=made.size_bytes,

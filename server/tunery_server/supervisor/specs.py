@@ -167,6 +167,7 @@ class SpecWriter:
             primary_metric=spec.primary_metric,
             hyperparameters=spec.hyperparameters,
             checkpoints=spec.checkpoints,
+            abstain=spec.abstain,
             device="cuda:0" if device.startswith("cuda") else device,
             threads=threads,
             cache_dir=str(cache),

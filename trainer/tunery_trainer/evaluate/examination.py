@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery.types import (
+    Abstention,
     Calibration,
     EvaluationFinding,
     FitVerdict,
@@ -21,6 +22,7 @@ from tunery.types import (
     Slice,
 )
 from tunery_trainer.evaluate import findings
+from tunery_trainer.evaluate.abstention import abstention_of
 from tunery_trainer.evaluate.answering import Answering
 from tunery_trainer.evaluate.baselines import Compared, compared, plain_of
 from tunery_trainer.evaluate.calibration import calibration_of
@@ -46,6 +48,7 @@ class Examined(NamedTuple):
     tfidf_rows: int
     lineage: Lineage
     calibration: Calibration | None
+    abstention: Abstention | None
     fit: FitVerdict | None
     slices: list[Slice]
     findings: list[EvaluationFinding]
@@ -76,13 +79,15 @@ class Examination:
         targets, texts = self._split.targets, self._split.texts
         lineage = self._lineage(logits)
         calibration = calibration_of(self._task, logits, targets, judged, self._facts.labels)
+        labels, wanted = self._facts.labels, self._facts.abstain
+        abstention = abstention_of(self._task, wanted, logits, targets, judged, labels)
         compared = self._compared()
         baselines = {} if compared is None else dict(compared.figures)
         if self._primary in self._spec.untrained:
             baselines["untrained"] = self._spec.untrained[self._primary]
         read = 0 if compared is None else compared.tfidf_rows
         if not texts:
-            return Examined({}, baselines, read, lineage, calibration, None, [], [])
+            return Examined({}, baselines, read, lineage, calibration, abstention, None, [], [])
         merits = merits_of(self._task, logits, targets)
         fit = self._fit(merits, compared)
         slices = sliced(texts, merits, metric_of(self._task, targets))
@@ -96,8 +101,17 @@ class Examination:
         if calibration is not None:
             hits = np.asarray(merits, np.bool_)
             found += findings.miscalibration(judged.scores, hits, calibration.ece_after)
-        nearest = {} if compared is None else self._nearest(judged, compared)
-        return Examined(nearest, baselines, read, lineage, calibration, fit, slices.slices, found)
+        return Examined(
+            {} if compared is None else self._nearest(judged, compared),
+            baselines,
+            read,
+            lineage,
+            calibration,
+            abstention,
+            fit,
+            slices.slices,
+            found,
+        )
 
     def _lineage(self, logits: NDArray[np.float32]) -> Lineage:
         seen, rows = seen_rows(self._spec)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tunery.types import ClassMetrics, Confusion, Metric
+from tunery_trainer.evaluate.abstention import risk_area
 from tunery_trainer.evaluate.bootstrap import metrics_of, redrawn_confusions, redrawn_rows
 from tunery_trainer.evaluate.calibration import bins_of, expected_error
 from tunery_trainer.evaluate.ranking import NOBODY, ONE_SIDED, Ranking, mean_of, or_none, ranking_of
@@ -22,6 +23,7 @@ from tunery_trainer.tasks.figures import Figures, Tally
 TOP = (3, 5)
 NOT_OF_LABEL = "no row has this label, or none is given it"
 _ONE_LABEL = "all rows have the same label, or are given the same"
+_SILENT = "no row is answered"
 _SAME = "all rows have the same number"
 _SAME_ANSWER = "all rows have the same number, or are given the same"
 
@@ -45,7 +47,7 @@ def measured(
         return Figures(metrics=numbers(values, targets, judged.losses))
     if targets.ndim == 1:
         chosen = answers.choices[:, 0]
-        return one_label(answers.sizes, chosen, targets, judged.losses, labels, primary)
+        return one_label(answers.sizes, chosen, targets, judged, labels, primary)
     given, truth = answers.choices > 0, targets > 0
     return several_labels(answers.sizes, given, truth, judged.losses, labels, primary)
 
@@ -54,32 +56,42 @@ def one_label(
     probabilities: Floats,
     chosen: NDArray[np.int64],
     targets: NDArray[np.int64],
-    losses: Floats,
+    judged: Judged,
     labels: Sequence[str],
     primary: str = "accuracy",
 ) -> Figures:
     """Return the figures of rows that have one label each.
 
-    Shapes: probabilities (rows, labels); chosen, targets, losses (rows,).
+    Shapes: probabilities (rows, labels); chosen, targets (rows,).
     """
     count, rows = len(labels), len(targets)
     matrix = np.bincount(targets * count + chosen, minlength=count**2).reshape(count, count)
     tally = Tally.of_confusion(matrix)
     ranking = ranking_of(np.eye(count, dtype=np.bool_)[targets], probabilities)
-    confidences = probabilities[np.arange(rows), chosen]
+    confidences, hits = probabilities[np.arange(rows), chosen], chosen == targets
+    answered = None if judged.abstained is None else ~judged.abstained
+    whole = np.ones((1, rows), np.float32)
     values = _counted(tally) | {
         **_of_label(tally, primary, labels),
-        "loss": losses.mean(),
         "roc_auc": mean_of(ranking.roc_auc),
         "pr_auc": mean_of(ranking.pr_auc),
-        "ece": expected_error(bins_of(confidences, chosen == targets)),
+        "ece": expected_error(bins_of(confidences, hits)),
         **_top(probabilities, targets),
+        **{
+            name: value[0]
+            for name, value in _by_row(whole, confidences, hits, answered, judged.losses).items()
+        },
     }
-    hits, predicted = redrawn_confusions(matrix)
-    drawn = Tally(hits=hits, support=tally.support, predicted=predicted)
+    drawn_hits, predicted = redrawn_confusions(matrix)
+    drawn = Tally(hits=drawn_hits, support=tally.support, predicted=predicted)
     draws = _counted(drawn) | _of_label(drawn, primary, labels)
-    draws["loss"] = np.concatenate([taken @ losses for taken in redrawn_rows(targets)]) / rows
+    parts = [
+        _by_row(taken, confidences, hits, answered, judged.losses)
+        for taken in redrawn_rows(targets)
+    ]
+    draws |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     reasons = dict.fromkeys(values, _ONE_LABEL) | {"roc_auc": ONE_SIDED, primary: NOT_OF_LABEL}
+    reasons["selective_accuracy"] = _SILENT
     return Figures(
         metrics=metrics_of(_floats(values), draws, reasons),
         per_class=_with_ranking(tally.per_class(labels), ranking),
@@ -173,6 +185,23 @@ def _of_label(tally: Tally, name: str, labels: Sequence[str]) -> dict[str, Float
     if label is None:
         return {}
     return {name: tally.of_label(name.partition("@")[0], labels.index(label))}
+
+
+def _by_row(
+    taken: NDArray[np.float32],
+    confidences: Floats,
+    hits: NDArray[np.bool_],
+    answered: NDArray[np.bool_] | None,
+    losses: Floats,
+) -> dict[str, Floats]:
+    """Return what needs the rows themselves, for each draw: taken (draws, rows), others (rows,)."""
+    rows = len(hits)
+    found = {"loss": taken @ losses / rows, "aurc": risk_area(confidences, hits, taken)}
+    if answered is not None:
+        given = np.asarray(taken @ answered, np.float64)
+        found["coverage"] = given / rows
+        found["selective_accuracy"] = _quotient(taken @ (answered & hits), given)
+    return found
 
 
 def _top(probabilities: Floats, targets: NDArray[np.int64]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Stored rows: each row of an evaluation as it was answered, in file order, as Parquet.
 
-    row line text [text_pair] label predicted score margin loss logits nearest
+    row line text [text_pair] label predicted score margin loss [abstained] logits nearest
 
 Owns the file that two evaluations of the same rows are compared by. Knows no task: `score`,
 `margin` and `loss` are the task's. Imports no torch.
@@ -54,6 +54,7 @@ def write(
         "score": pa.array(judged.scores, pa.float64(), from_pandas=True),  # NaN is null
         "margin": pa.array(judged.margins, pa.float64(), from_pandas=True),
         "loss": pa.array(judged.losses, pa.float64(), from_pandas=True),
+        **({} if judged.abstained is None else {"abstained": pa.array(judged.abstained)}),
         "logits": pa.ListArray.from_arrays(pa.array(ends), pa.array(logits.reshape(-1))),
         "nearest": pa.array(
             [msgspec.to_builtins(nearest.get(row, [])) for row in range(len(logits))], _NEAREST

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from tunery.types import (
+    Abstention,
     Calibration,
     ClassMetrics,
     ColumnsUsed,
@@ -163,6 +164,7 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     slices: list[Slice]
     fit: FitVerdict | None
     calibration: Calibration | None
+    abstention: Abstention | None
     lineage: Lineage
     latency: Latency | None
 

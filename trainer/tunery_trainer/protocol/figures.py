@@ -65,6 +65,7 @@ class EngineFigures(msgspec.Struct, kw_only=True):
     tokens: int = 0  # of them, padding left out
     expired: int = 0  # requests whose deadline passed while they waited; never computed
     cancelled: int = 0  # requests that nobody waits for any more, dropped while they waited
+    abstained: int = 0  # texts that the version rather did not answer
     batch_texts: Histogram = msgspec.field(default_factory=lambda: Histogram.over(TEXTS))
     batch_tokens: Histogram = msgspec.field(default_factory=lambda: Histogram.over(TOKENS))
     tokenise_seconds: Histogram = msgspec.field(default_factory=_seconds)

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from tunery.types import (
+    Abstain,
     Checkpoints,
     Columns,
     Hyperparameters,
@@ -80,6 +81,7 @@ class FinetuneRun(Spec, kw_only=True, frozen=True, tag="finetune"):
     primary_metric: str | None = None
     hyperparameters: Hyperparameters
     checkpoints: Checkpoints
+    abstain: Abstain | None = None
     device: str  # "cpu" or "cuda:0"
     threads: int
     cache_dir: str  # tokenised rows of this dataset, shared by its fine-tunes

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from tunery.types import (
+    Abstain,
     Checkpoints,
     DatasetDiff,
     ErrorSort,
@@ -139,6 +140,7 @@ class ForecastFinetune(Message, kw_only=True, frozen=True, tag="forecast"):
     recipe: RecipeChoice
     hyperparameters: Hyperparameters
     checkpoints: Checkpoints
+    abstain: Abstain | None = None
     device: str  # "cpu" or "cuda"
     threads: int
 

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tunery.types import ClassMetrics, Confusion, Imbalance, Metric, Prediction
+from tunery.types import Abstain, ClassMetrics, Confusion, Imbalance, Metric, Prediction
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,9 @@ class Fit(msgspec.Struct, kw_only=True, frozen=True):
 
     mean: float = 0.0  # regression: of the training rows
     deviation: float = 1.0
-    thresholds: list[float] = []  # multi_label: by label, tuned on validation rows; none is 0.5
+    # By label, measured on validation rows. multi_label gives a label from there on, without them
+    # from 0.5; text_classification answers one above it, without them always.
+    thresholds: list[float] = []
     temperature: float = 1.0  # text_classification: divides logits, fitted on validation rows
 
 
@@ -73,6 +75,7 @@ class Judged(NamedTuple):
     scores: NDArray[np.float64]  # probability of what was answered
     margins: NDArray[np.float64]  # by which what is true is ahead; below 0 where it is not
     losses: NDArray[np.float64]
+    abstained: NDArray[np.bool_] | None = None  # None where the task answers always
 
 
 class Baseline(NamedTuple):
@@ -136,6 +139,10 @@ class Task(Protocol):
 
     def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
         """Return the task whose probabilities mean what they say on validation rows."""
+        ...
+
+    def abstaining(self, logits: NDArray[np.float32], targets: Targets, wanted: Abstain) -> Self:
+        """Return the task that answers what is wanted of validation rows, once it is calibrated."""
         ...
 
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:

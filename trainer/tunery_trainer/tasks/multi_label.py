@@ -13,7 +13,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from tunery.types import Imbalance, Prediction
+from tunery.types import Abstain, Imbalance, Prediction
+from tunery_trainer.abstention import fitted_thresholds
 from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
 from tunery_trainer.tasks.cells import CellUnusable, require_label
 from tunery_trainer.tasks.figures import NAMES, Figures, Tally, defined, undefined
@@ -107,6 +108,18 @@ class MultiLabel:
     def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
         """Return itself: the thresholds say what a probability is worth."""
         return self
+
+    def abstaining(self, logits: NDArray[np.float32], targets: Targets, wanted: Abstain) -> Self:
+        """Return the task with the threshold of each label from which it is given often rightly.
+
+        Each label of a row is an answer of its own.
+        """
+        rows, labels = logits.shape
+        chosen = np.tile(np.arange(labels), rows)
+        thresholds = fitted_thresholds(
+            wanted, sigmoid(logits).ravel(), chosen, targets.ravel() > 0, labels
+        )
+        return type(self)(replace(self._fit, thresholds=thresholds))
 
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return the weight of the rows that have a label (labels,) float32.

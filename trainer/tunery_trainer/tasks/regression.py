@@ -15,7 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from tunery.types import Imbalance, Metric, Prediction
+from tunery.types import Abstain, Imbalance, Metric, Prediction
 from tunery_trainer.failure import Failure
 from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
 from tunery_trainer.tasks.cells import CellUnusable
@@ -86,6 +86,10 @@ class Regression:
 
     def calibrated(self, logits: NDArray[np.float32], targets: Targets) -> Self:
         """Return itself: numbers have no probability."""
+        return self
+
+    def abstaining(self, logits: NDArray[np.float32], targets: Targets, wanted: Abstain) -> Self:
+        """Return itself: a number has no score. It is refused where it is asked for."""
         return self
 
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:

@@ -11,7 +11,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from tunery.types import Confusion, Imbalance, LabelScore, Metric, Prediction
+from tunery.types import Abstain, Confusion, Imbalance, LabelScore, Metric, Prediction
+from tunery_trainer.abstention import fitted_thresholds
 from tunery_trainer.failure import Failure
 from tunery_trainer.imbalance import class_weights_of
 from tunery_trainer.tasks import Answers, Baseline, Encoded, Fit, Judged, Targets
@@ -39,7 +40,7 @@ class TextClassification:
 
     @property
     def fit(self) -> Fit:
-        """What was measured: the temperature."""
+        """What was measured: the temperature, and thresholds where it abstains."""
         return self._fit
 
     def read(self, cell: str, separator: str | None) -> str:
@@ -78,6 +79,13 @@ class TextClassification:
         """Return the task with the temperature of validation rows."""
         temperature = fitted_temperature(logits, targets)
         return type(self)(replace(self._fit, temperature=temperature))
+
+    def abstaining(self, logits: NDArray[np.float32], targets: Targets, wanted: Abstain) -> Self:
+        """Return the task with the least score of each label that is answered."""
+        chosen = logits.argmax(axis=1)
+        scores = self._probabilities(logits).max(axis=1)
+        thresholds = fitted_thresholds(wanted, scores, chosen, chosen == targets, logits.shape[1])
+        return type(self)(replace(self._fit, thresholds=thresholds))
 
     def weights(self, targets: Targets, labels: int, imbalance: Imbalance) -> Targets | None:
         """Return the weight of each class (labels,) float32, whose mean over the rows is 1."""
@@ -136,9 +144,10 @@ class TextClassification:
         self, logits: NDArray[np.float32], encoded: Encoded, labels: Sequence[str], top_k: int
     ) -> list[Prediction]:
         """Return one prediction per row of logits (batch, labels); ties go to the first label."""
-        ranked = best_first(self._probabilities(logits), labels, top_k)
+        probabilities = self._probabilities(logits)
+        ranked = best_first(probabilities, labels, top_k)
         rows = zip(ranked, encoded.ids, encoded.truncated, strict=True)
-        return [
+        predictions = [
             Prediction(
                 label=scores[0].label,
                 score=scores[0].score,
@@ -148,6 +157,12 @@ class TextClassification:
             )
             for scores, ids, truncated in rows
         ]
+        if self._fit.thresholds:
+            for i in np.flatnonzero(self._abstained(probabilities)).tolist():
+                predictions[i] = replace(
+                    predictions[i], decision="abstain", reject_reason="low_confidence"
+                )
+        return predictions
 
     def answers(self, logits: NDArray[np.float32]) -> Answers:
         """Return the probabilities, and the most probable label."""
@@ -160,12 +175,14 @@ class TextClassification:
         probabilities, rows = self._probabilities(logits), np.arange(len(targets))
         chosen = logits.argmax(axis=1)
         own, scores = probabilities[rows, targets], probabilities[rows, chosen]
+        abstained = self._abstained(probabilities) if self._fit.thresholds else None
         probabilities[rows, targets] = 0.0
         return Judged(
             predicted=[labels[i] for i in chosen.tolist()],
             scores=scores,
             margins=own - probabilities.max(axis=1),
             losses=_losses(own),
+            abstained=abstained,
         )
 
     def scores(
@@ -185,6 +202,11 @@ class TextClassification:
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         return softmax(logits, self._fit.temperature)
+
+    def _abstained(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which rows (rows,) are no surer than the threshold of their best label."""
+        thresholds = np.array(self._fit.thresholds)[probabilities.argmax(axis=1)]
+        return np.asarray(probabilities.max(axis=1) <= thresholds)
 
 
 _SHOWN = 80  # characters of a label in one message
