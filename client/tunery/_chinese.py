@@ -106,6 +106,13 @@ CHINESE: dict[str, str] = {
     "Of everything random.": "随机种子。",
     "Any hyperparameter.": "任意超参数。",
     "Deploy the new version under this name.": "以此名称部署新版本。",
+    (
+        "Answer only where sure: precision=0.95, coverage=0.8, or cost=5, which is what a wrong "
+        "answer costs where none costs 1."
+    ): (
+        "只在有把握时回答：precision=0.95、coverage=0.8，"
+        "或 cost=5（错误回答的代价，不回答的代价为 1）。"
+    ),
     "Leave the test split unread.": "不读取测试集。",
     "Higher goes first.": "数值高的先运行。",
     "Only rehearse it, on a hundredth of the rows.": "只用百分之一的数据演练一遍。",
@@ -246,11 +253,12 @@ CHINESE: dict[str, str] = {
     (
         "Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin. "
         "Prints a line per text: label, score, and the text; of multi_label the given labels go "
-        "first, of regression the number alone. With --json an object a line."
+        "first, of regression the number alone. Where the version abstains, what it would have "
+        'answered follows on "abstain:". With --json an object a line.'
     ): (
         "让部署 MODEL 预测 TEXTS、文件各行或标准输入。"
         "每条文本打印一行：标签、分数和文本；多标签任务先打印给出的标签，回归任务只打印数值。"
-        "加 --json 则每行一个对象。"
+        "版本弃答时，“abstain:” 之后是它本来会给出的回答。加 --json 则每行一个对象。"
     ),
     "A text a line; without it and without TEXTS, stdin.": (
         "每行一条文本；不给文件也不给 TEXTS 时读标准输入。"
@@ -383,6 +391,7 @@ CHINESE: dict[str, str] = {
     "weighted_f1": "加权 F1",
     "loss": "损失",
     "predicted": "预测",
+    "decision": "决定",
     "baselines": "基线",
     "rows seen in training": "训练中见过的行",
     "score": "得分",
@@ -490,6 +499,9 @@ CHINESE: dict[str, str] = {
     "{id} is deleted": "已删除 {id}",
     "One text a line; Ctrl-D ends.": "每行一条文本；按 Ctrl-D 结束。",
     "the log is empty": "日志为空",
+    "{abstained} of {total} texts are not answered: the version is not sure enough": (
+        "{total} 条文本中有 {abstained} 条没有回答：该版本把握不足"
+    ),
     "{cut} of {total} texts were cut at {tokens} tokens": (
         "{total} 条文本中有 {cut} 条在 {tokens} 个词元处被截断"
     ),

@@ -15,7 +15,7 @@ Language = Literal["en", "zh"]
 COMMANDS = (
     *("serve", "datasets check", "datasets report", "jobs show", "jobs watch", "jobs logs"),
     *("jobs cancel", "jobs pause", "jobs resume", "deploy", "rollback", "doctor", "devices"),
-    *("evaluate", "compare"),
+    *("evaluate", "compare", "errors"),
     *("keys list", "keys create", "keys delete", "models", "problems", "evaluations"),
 )
 HANZI = re.compile(r"[\u4e00-\u9fff]")

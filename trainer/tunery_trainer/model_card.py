@@ -22,6 +22,10 @@ _ANSWERS = {
     "for row in outputs])",
     "regression": "print(outputs[:, 0])",
 }
+_ABSTAINS = (
+    "tunery serves no answer whose probability, the largest of softmax(outputs / temperature), is "
+    "not above the threshold of its label: both stand in `fit` of `tunery.json`."
+)
 
 
 def model_card(facts: ModelFacts, run: Mapping[str, str | int | float | bool | None]) -> str:
@@ -43,6 +47,8 @@ def model_card(facts: ModelFacts, run: Mapping[str, str | int | float | bool | N
         lines += [f"Labels: {shown}{f' and {more} more' if more > 0 else ''}."]
     if figures:
         lines += ["", "On the validation rows:", "", *figures]
+    if facts.task == "text_classification" and facts.fit.thresholds:
+        lines += ["", _ABSTAINS]
     inputs = '[["a text", "and its pair"]]' if facts.pairs else '["a text"]'
     lines += ["", "Weights are safetensors, and sentence-transformers needs no other code:", ""]
     lines += ["```python", "import json, math"]

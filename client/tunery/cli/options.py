@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+import msgspec
 from click.shell_completion import CompletionItem
 
 from tunery import Client
 from tunery.cli.terminal import Terminal
 from tunery.errors import TuneryError
-from tunery.types import Gate, Task
+from tunery.types import Abstain, Gate, Task
 
 F = TypeVar("F", bound=Callable[..., Any])
 COMPLETION_SECONDS = 2.0  # that a Tab may take
@@ -167,6 +168,24 @@ def gate_of(
         if not name:
             raise click.UsageError(f"--minimum {given}: METRIC=VALUE")
     return Gate(dataset=dataset, minimum=bounds, max_latency_ms=max_latency)
+
+
+def abstain_of(given: str | None) -> Abstain | None:
+    """Return when the version shall abstain, if it was asked for.
+
+    Raises:
+        UsageError: it is none of precision=, coverage= and cost=, or out of bounds.
+    """
+    if given is None:
+        return None
+    by, _, value = given.partition("=")
+    name = "cost_of_error" if by == "cost" else by
+    try:
+        return msgspec.convert({"by": by, name: float(value)}, Abstain)  # type: ignore[arg-type] # a union
+    except (ValueError, msgspec.ValidationError):
+        raise click.UsageError(
+            f"--abstain {given}: precision=0.95, coverage=0.8 or cost=5"
+        ) from None
 
 
 def deployment_names(client: Client) -> list[str]:

@@ -20,7 +20,7 @@ from tunery.types.deployments import RuntimeName, ServingPrecision
 ErrorSort = Literal["row", "score", "-score", "margin", "-margin", "loss", "-loss"]
 
 EvaluationPlot = Literal[
-    "baselines", "confused", "confusion", "reliability", "precision", "numbers"
+    "baselines", "confused", "confusion", "reliability", "precision", "abstention", "numbers"
 ]
 
 

@@ -2,11 +2,13 @@
 
 from tunery_server.report.facts import Facts
 from tunery_server.report.templating import cards
+from tunery_server.report.wording import translator, wish
 
 
 def markdown(facts: Facts) -> str:
     """Return the card."""
     evaluation, dataset = facts.evaluation, facts.dataset
+    abstention = evaluation.abstention
     return (
         cards()
         .get_template("card.md")
@@ -15,6 +17,7 @@ def markdown(facts: Facts) -> str:
             evaluation=evaluation,
             name=evaluation.version or evaluation.checkpoint,
             dataset=evaluation.dataset if dataset is None else f"{dataset.name}/{dataset.version}",
+            wish=None if abstention is None else wish(abstention.wanted, translator("en")),
             classes=sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0),
         )
     )

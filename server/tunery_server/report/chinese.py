@@ -12,6 +12,7 @@ CHINESE: dict[str, str] = {
     "Labels": "标签",
     "Scores": "得分",
     "Kinds of rows": "各类数据",
+    "Abstention": "弃答",
     "Errors": "错误",
     "Facts": "事实",
     "Nothing stands out by more than chance.": "没有超出偶然的问题。",
@@ -82,6 +83,24 @@ CHINESE: dict[str, str] = {
         "Calibration error {after}, and {before} before the temperature of {temperature} that "
         "validation rows gave."
     ): "校准误差 {after}；使用验证数据得到的温度 {temperature} 之前为 {before}。",
+    "It answers where at least {precision} of like answers were right on validation rows.": (
+        "在验证数据上同类回答至少有 {precision} 正确时才回答。"
+    ),
+    (
+        "It answers where a wrong answer, which costs {error}, is unlikely enough to cost less "
+        "than none, {none}."
+    ): "错误回答的代价为 {error}，不回答的代价为 {none}；错误的可能性小到预期代价更低时才回答。",
+    "It answers what is as sure as the surest {coverage} of the validation rows.": (
+        "把握不低于验证数据中最有把握的 {coverage} 时才回答。"
+    ),
+    (
+        "What a version answers that abstains below one threshold; the point is this version at "
+        "its own."
+    ): "只有一个阈值、低于它便弃答的版本会怎样；圆点是本版本按自己的阈值的结果。",
+    "Thresholds of {labels} labels": "{labels} 个标签的阈值",
+    "answered above": "高于此得分才回答",
+    "answered": "已回答",
+    "never": "从不",
     "kind": "类别",
     "length": "长度",
     "script": "文字",
@@ -147,6 +166,12 @@ CHINESE: dict[str, str] = {
     "precision: right ones of the answers": "精确率：回答中正确的比例",
     "score {score} or more: {answered} answered, {precision} of them right": (
         "得分不低于 {score}：回答 {answered}，其中正确 {precision}"
+    ),
+    "How many answers are right, by how many rows are answered": "按回答的行数看回答的正确比例",
+    "coverage: answered ones of all rows": "覆盖率：回答的行占全部行的比例",
+    "right ones of the answers": "回答中正确的比例",
+    "as served: {answered} answered, {precision} of them right": (
+        "按实际服务：回答 {answered}，其中正确 {precision}"
     ),
     "True numbers and what was answered": "真实数值与回答",
     "true number": "真实数值",
@@ -234,6 +259,13 @@ CHINESE: dict[str, str] = {
     ),
     "How many of a label's rows are found; mean over labels.": (
         "某标签的行被找出的比例，取各标签均值。"
+    ),
+    "Share of the rows that the version answers; of the others it is not sure enough.": (
+        "该版本回答的行的比例；其余的行把握不足。"
+    ),
+    "Share of the answered rows that are answered right.": "已回答的行中回答正确的比例。",
+    "Share of wrong ones among the surest rows, as the mean over how many. Less is better.": (
+        "最有把握的若干行中错误的比例，取各行数的均值。越小越好。"
     ),
     "Correlation of answers and truth; 0 is chance, 1 is perfect.": (
         "回答与事实的相关性；0 为随机，1 为完美。"

@@ -13,7 +13,7 @@ from tunery.types import EvaluationFinding, EvaluationPlot
 from tunery_server.report import plots
 from tunery_server.report.facts import Facts, confused_pairs
 from tunery_server.report.templating import pages
-from tunery_server.report.wording import GLOSSARY, TITLES, Language, translator
+from tunery_server.report.wording import GLOSSARY, TITLES, Language, translator, wish
 
 _MAX_PAIRS = 20
 
@@ -23,6 +23,7 @@ def html(facts: Facts, language: Language) -> str:
     evaluation, sketch = facts.evaluation, facts.sketch
     pairs = [] if evaluation.confusion is None else confused_pairs(evaluation.confusion)
     errors = [] if sketch is None else sketch.errors
+    abstention, translate = evaluation.abstention, translator(language)
     return (
         pages()
         .get_template("page.html")
@@ -42,13 +43,14 @@ def html(facts: Facts, language: Language) -> str:
                 for pair in pairs[:_MAX_PAIRS]
             },
             findings=_by_type(evaluation.findings),
+            wish=None if abstention is None else wish(abstention.wanted, translate),
             classes=sorted(evaluation.per_class, key=lambda each: each.f1 or 0.0),
             drawings={plot: plots.drawing_of(facts, plot) for plot in plots.PLOTS},
             style=Markup(_style()),
             policy=policy(),
             glossary=GLOSSARY,
             titles=TITLES,
-            t=translator(language),
+            t=translate,
             tag="zh-Hans" if language == "zh" else "en",
             tunery=__version__,
         )

@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from tunery.types import CalibrationBin, Confusion, Evaluation, EvaluationPlot
+from tunery.types import CalibrationBin, Confusion, Evaluation, EvaluationPlot, Metric
 from tunery_server.report.facts import Facts
 from tunery_trainer.protocol.wire import OperatingPoint
 
@@ -94,6 +94,14 @@ class Curve(msgspec.Struct, kw_only=True, frozen=True):
     marked: list[tuple[float, OperatingPoint]]  # a least score each
 
 
+class Answering(msgspec.Struct, kw_only=True, frozen=True):
+    """How many answers are right, by how many rows are answered."""
+
+    chart: Chart
+    points: list[OperatingPoint]
+    served: tuple[float, float] | None  # coverage and selective accuracy at the thresholds
+
+
 class Scatter(msgspec.Struct, kw_only=True, frozen=True):
     """True and predicted numbers."""
 
@@ -101,7 +109,7 @@ class Scatter(msgspec.Struct, kw_only=True, frozen=True):
     numbers: list[tuple[float, float]]
 
 
-Drawing = list[Bar] | Heatmap | Reliability | Curve | Scatter
+Drawing = list[Bar] | Heatmap | Reliability | Curve | Answering | Scatter
 
 
 def drawing_of(facts: Facts, plot: EvaluationPlot) -> Drawing | None:
@@ -120,6 +128,8 @@ def drawing_of(facts: Facts, plot: EvaluationPlot) -> Drawing | None:
             return Reliability(chart=Chart(), bins=calibration.bins, most=most)
         case "precision" if sketch is not None and sketch.points:
             return curve(sketch.points)
+        case "abstention" if facts.evaluation.abstention and sketch is not None and sketch.points:
+            return answering(facts.evaluation, sketch.points)
         case "numbers" if sketch is not None and sketch.numbers:
             return Scatter(chart=range_of(sketch.numbers), numbers=sketch.numbers)
         case _:
@@ -157,6 +167,19 @@ def curve(points: Sequence[OperatingPoint]) -> Curve:
     """Return the curve, from the quarter up in which its least precision lies."""
     quarters = min(3, int(4 * min(point.precision for point in points)))
     return Curve(chart=Chart(floor=quarters / 4), points=list(points), marked=marked(points))
+
+
+def answering(evaluation: Evaluation, points: Sequence[OperatingPoint]) -> Answering:
+    """Return the curve of all thresholds, and where the version's own have led."""
+    coverage, right = (
+        evaluation.metrics.get(name, Metric(value=None)).value
+        for name in ("coverage", "selective_accuracy")
+    )
+    return Answering(
+        chart=curve(points).chart,
+        points=list(points),
+        served=None if coverage is None or right is None else (coverage, right),
+    )
 
 
 def marked(points: Sequence[OperatingPoint]) -> list[tuple[float, OperatingPoint]]:

@@ -6,6 +6,7 @@ A message is its English text, as in the command line; `chinese` holds the other
 from collections.abc import Callable
 from typing import Literal
 
+from tunery.types import Abstain, AbstainByCost, AbstainByPrecision
 from tunery_server.report.chinese import CHINESE
 
 Language = Literal["en", "zh"]
@@ -25,6 +26,13 @@ TITLES = {
     "dataset-conflicts": "The dataset contradicts itself",
     "reused-test-set": "These rows have been looked at often",
 }
+WISHES = {
+    "precision": "It answers where at least {precision} of like answers were right on validation "
+    "rows.",
+    "cost": "It answers where a wrong answer, which costs {error}, is unlikely enough to cost less "
+    "than none, {none}.",
+    "coverage": "It answers what is as sure as the surest {coverage} of the validation rows.",
+}
 GLOSSARY = {
     "accuracy": "Share of the rows that are answered right.",
     "balanced_accuracy": "Mean of the labels' recall: each label counts the same.",
@@ -35,6 +43,9 @@ GLOSSARY = {
     "weighted_f1": "F1 as the mean over labels, by their rows.",
     "macro_precision": "How many of a label's answers are right; mean over labels.",
     "macro_recall": "How many of a label's rows are found; mean over labels.",
+    "coverage": "Share of the rows that the version answers; of the others it is not sure enough.",
+    "selective_accuracy": "Share of the answered rows that are answered right.",
+    "aurc": "Share of wrong ones among the surest rows, as the mean over how many. Less is better.",
     "mcc": "Correlation of answers and truth; 0 is chance, 1 is perfect.",
     "kappa": "Agreement beyond what chance would give.",
     "top_3_accuracy": "Share of the rows whose label is among the three most probable.",
@@ -60,3 +71,15 @@ def translator(language: Language) -> Translate:
         return text.format(**values) if values else text
 
     return translate
+
+
+def wish(wanted: Abstain, translate: Translate) -> str:
+    """Return what a version answers, as it was asked for."""
+    match wanted:
+        case AbstainByPrecision():
+            return translate(WISHES["precision"], precision=f"{wanted.precision:.1%}")
+        case AbstainByCost():
+            error, none = wanted.cost_of_error, wanted.cost_of_abstaining
+            return translate(WISHES["cost"], error=f"{error:g}", none=f"{none:g}")
+        case _:
+            return translate(WISHES["coverage"], coverage=f"{wanted.coverage:.1%}")

@@ -53,6 +53,8 @@ def facts_of(one: str = "AAAA", other: str = "BBBB", text: str = "CCCC") -> Fact
         "metrics": {
             "accuracy": {"value": 0.8, "low": 0.7, "high": 0.9},
             "roc_auc": {"value": None, "reason": text},
+            "coverage": {"value": 0.4, "low": 0.3, "high": 0.5},
+            "selective_accuracy": {"value": 1.0, "low": 1.0, "high": 1.0},
         },
         "primary_metric": "accuracy",
         "baselines": {"majority": 0.5, "tfidf": 0.7},
@@ -70,6 +72,13 @@ def facts_of(one: str = "AAAA", other: str = "BBBB", text: str = "CCCC") -> Fact
             "ece_before": 0.1,
             "ece_after": 0.05,
             "bins": [{"low": 0.6, "high": 0.7, "rows": 10, "confidence": 0.65, "accuracy": 0.8}],
+        },
+        "abstention": {
+            "wanted": {"by": "precision", "precision": 0.95},
+            "labels": [
+                {"label": one, "threshold": 0.5, "rows": 6, "answered": 4, "precision": 1.0},
+                {"label": other, "threshold": 1.0, "rows": 4, "answered": 0, "precision": None},
+            ],
         },
         "latency": {"device": text, "threads": 2, "single": {"p50_ms": 3.5, "p95_ms": 6.25},
                     "eight": {"p50_ms": 9.0, "p95_ms": 12.0}},

@@ -67,7 +67,7 @@ def test_plots_of_a_payload_are_well_formed_and_add_no_element(payload: str) -> 
         ]
         assert tags[0] == tags[1]
         drawn.append(plot)
-    assert drawn == ["baselines", "confusion", "reliability", "precision"]
+    assert drawn == ["baselines", "confusion", "reliability", "precision", "abstention"]
 
 
 def test_what_turns_the_direction_or_is_not_seen_is_shown_as_its_escape() -> None:
@@ -114,6 +114,8 @@ def test_the_page_tells_figures_baselines_findings_errors_and_facts() -> None:
         "AAAA BBBB 1 20.0%",
         "0.5 100.0% 80.0% 80.0%",
         "0.95 20.0% 100.0% 20.0%",
+        "at least 95.0% of like answers were right on validation rows.",
+        "AAAA 0.500 6 4 1.000 BBBB never 4 0 –",
         "Calibration error 0.050, and 0.100 before the temperature of 1.250",
         "length: CCCC 5 0.800 0.900 -0.100 -0.200 … -0.010",
         "1 of 10, compared with 7 rows of the lineage; accuracy without them: 0.750",
@@ -133,6 +135,7 @@ def test_the_page_speaks_chinese() -> None:
     assert "intent/3 的评估" in text
     assert "两个标签互相混淆" in text
     assert "回答正确的行的比例。" in text
+    assert "在验证数据上同类回答至少有 95.0% 正确时才回答。" in text
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -143,6 +146,7 @@ def test_what_is_not_known_is_left_out() -> None:
         slices=[],
         fit=None,
         calibration=None,
+        abstention=None,
         latency=None,
         lineage=None,
         confusion=None,

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tunery_server.report.chinese import CHINESE
-from tunery_server.report.wording import GLOSSARY, TITLES, translator
+from tunery_server.report.wording import GLOSSARY, TITLES, WISHES, translator
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "server" / "tunery_server" / "report" / "templates"
@@ -21,7 +21,7 @@ def said() -> set[str]:
     sources = [path.read_text("utf-8") for path in TEMPLATES.iterdir()]
     quoted = [text for source in sources for text in re.findall(r'\bt\("((?:[^"])*)"', source)]
     titles = re.findall(r'\("\w+", "([^"]+)", ', (TEMPLATES / "page.html").read_text("utf-8"))
-    return {*quoted, *titles, *GLOSSARY.values(), *TITLES.values(), *WORDS}
+    return {*quoted, *titles, *GLOSSARY.values(), *TITLES.values(), *WISHES.values(), *WORDS}
 
 
 def advice() -> set[str]:

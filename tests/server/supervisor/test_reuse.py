@@ -40,6 +40,7 @@ def evaluate(api: Api, dataset: str, split: Split, work: Path) -> dict[str, Any]
         slices=[],
         fit=None,
         calibration=None,
+        abstention=None,
         latency=None,
         lineage=Lineage(datasets=[], lost=[], compared=0, overlap=0, without={}),
     )

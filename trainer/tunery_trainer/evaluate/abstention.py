@@ -52,11 +52,14 @@ def abstention_of(
 def risk_area(scores: Floats, hits: NDArray[np.bool_], taken: NDArray[np.float32]) -> Floats:
     """Return the mean share of wrong ones among the surest rows, over how many are answered.
 
+    Rows of the same score are answered together.
+
     Shapes: scores, hits (rows,); taken (draws, rows), how often each is there; returns (draws,).
     """
     order = np.argsort(-scores, kind="stable")
-    taken = taken[:, order]
+    falling, taken = scores[order], taken[:, order]
+    last = np.searchsorted(-falling, -falling, side="right") - 1  # (rows,), of the same score
     answered = np.cumsum(taken, axis=1, dtype=np.float64)
     wrong = np.cumsum(taken * ~hits[order], axis=1, dtype=np.float64)
-    risks = wrong / np.maximum(answered, 1)
+    risks = (wrong / np.maximum(answered, 1))[:, last]
     return np.asarray((taken * risks).sum(axis=1) / answered[:, -1])

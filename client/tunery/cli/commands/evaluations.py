@@ -28,7 +28,16 @@ from tunery.types import (
 _WEAKEST = 5
 _SHOWN = 120  # characters of a text
 _HEADLINES = (  # all figures come with --json
-    *("accuracy", "subset_accuracy", "macro_f1", "micro_f1", "weighted_f1", "hamming_loss"),
+    *(
+        "accuracy",
+        "coverage",
+        "selective_accuracy",
+        "subset_accuracy",
+        "macro_f1",
+        "micro_f1",
+        "weighted_f1",
+        "hamming_loss",
+    ),
     *("mae", "rmse", "r2", "pearson", "spearman", "loss"),
 )
 
@@ -121,7 +130,8 @@ def errors(
         terminal.data(rows)
         return
     heads = ["line", "text", "label", "predicted", ">score", ">loss"]
-    cells = [_cells(row) for row in rows]
+    heads += ["decision"] if any(row.abstained for row in rows) else []
+    cells = [_cells(row)[: len(heads)] for row in rows]
     if nearest:
         heads.append("most alike in training")
         cells = [(*each, _nearest(row)) for each, row in zip(cells, rows, strict=True)]
@@ -269,4 +279,5 @@ def _cells(row: EvaluatedRow) -> tuple[str | Text, ...]:
         row.predicted,
         _figure(row.score),
         _figure(row.loss),
+        "abstain" if row.abstained else "answer",
     )

@@ -11,7 +11,7 @@ from tunery._progress import duration
 from tunery.cli.commands.evaluations import print_evaluation
 from tunery.cli.commands.jobs import print_started
 from tunery.cli.names import dataset_id
-from tunery.cli.options import Command, dataset_argument, gate_of, gate_options
+from tunery.cli.options import Command, abstain_of, dataset_argument, gate_of, gate_options
 from tunery.cli.tables import Fact, facts, resolved_text, size
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
@@ -47,6 +47,12 @@ def _hyperparameter_options(function: Any) -> Any:
 @click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any hyperparameter.")
 @click.option("--deploy", help="Deploy the new version under this name.")
 @gate_options
+@click.option(
+    "--abstain",
+    metavar="HOW",
+    help="Answer only where sure: precision=0.95, coverage=0.8, or cost=5, which is what "
+    "a wrong answer costs where none costs 1.",
+)
 @click.option("--no-evaluate", is_flag=True, help="Leave the test split unread.")
 @click.option("--priority", type=click.IntRange(0, 100), default=50, help="Higher goes first.")
 @click.option("--detach", is_flag=True, help="Return at once, without watching.")
@@ -66,6 +72,7 @@ def finetune(
     gated: bool,
     minima: tuple[str, ...],
     max_latency: float | None,
+    abstain: str | None,
     no_evaluate: bool,
     priority: int,
     detach: bool,
@@ -75,6 +82,7 @@ def finetune(
 ) -> None:
     """Fine-tune on DATASET, an id or a name. Watches it; Ctrl-C leaves it running."""
     hyperparameters = _hyperparameters(shorthands, others, terminal)
+    wanted = abstain_of(abstain)
     if estimate:
         found = terminal.client.finetune.estimate(
             dataset_id(dataset, terminal),
@@ -82,6 +90,7 @@ def finetune(
             base_model=base_model,
             recipe=recipe,
             hyperparameters=hyperparameters,
+            abstain=wanted,
             priority=priority,
         )
         print_estimate(terminal, found)
@@ -97,6 +106,7 @@ def finetune(
         evaluate=not no_evaluate,
         deploy=deploy,
         gate=gate_of(gated, minima, max_latency),
+        abstain=wanted,
         dry_run=dry_run,
     )
     if detach:

@@ -38,7 +38,8 @@ def predict(
     """Ask a deployment about texts: MODEL about TEXTS, the lines of a file, or stdin.
 
     Prints a line per text: label, score, and the text; of multi_label the given labels go
-    first, of regression the number alone. With --json an object a line.
+    first, of regression the number alone. Where the version abstains, what it would have
+    answered follows on "abstain:". With --json an object a line.
     """
     if texts and path is not None:
         raise click.UsageError(terminal.translate("give TEXTS or --file"))
@@ -49,11 +50,12 @@ def predict(
             asked.append(_pair(text, terminal) if pairs else text)
             yield asked[-1]
 
-    cut = tokens = total = 0
+    cut = tokens = total = abstained = 0
     for response in terminal.client.predict.responses(model, inputs(), top_k=top_k):
         for prediction in response.predictions:
             text = asked.popleft()
             total += 1
+            abstained += prediction.decision == "abstain"
             if prediction.truncated:
                 cut, tokens = cut + 1, max(tokens, prediction.tokens)
             if terminal.json:
@@ -62,6 +64,12 @@ def predict(
             whole = text if isinstance(text, str) else f"{text.text} | {text.text_pair}"
             shown = " ".join(whole.split())
             terminal.text([f"{_told(prediction)}\t{shown}"])
+    if abstained:
+        terminal.say(
+            "{abstained} of {total} texts are not answered: the version is not sure enough",
+            abstained=f"{abstained:,}",
+            total=f"{total:,}",
+        )
     if cut:
         terminal.say(
             "{cut} of {total} texts were cut at {tokens} tokens",
@@ -78,7 +86,7 @@ def _told(prediction: Prediction) -> str:
         return f"{prediction.value:g}"
     if prediction.labels is not None:
         return f"{', '.join(prediction.labels) or '–'}\t{scores}"
-    return scores
+    return f"abstain: {scores}" if prediction.decision == "abstain" else scores
 
 
 def _pair(text: str, terminal: Terminal) -> TextPair:
