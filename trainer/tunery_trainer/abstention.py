@@ -79,7 +79,7 @@ def _covering(scores: Scores, coverage: float) -> float:
 def _threshold(scores: Scores, hits: Hits, enough: Enough) -> float:
     """Return the least threshold above which the rows (rows,) are enough; NEVER where none is."""
     order = np.argsort(-scores, kind="stable")
-    falling, right = scores[order], np.cumsum(hits[order])
+    falling, right = scores[order], np.cumsum(hits[order], dtype=np.int64)
     # Rows of the same score are answered together: a prefix ends after the last one of them.
     ends = np.flatnonzero(np.append(falling[1:] < falling[:-1], True)[: len(scores)])
     good = np.flatnonzero(enough(right[ends], ends + 1))

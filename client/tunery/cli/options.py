@@ -181,11 +181,12 @@ def abstain_of(given: str | None) -> Abstain | None:
     by, _, value = given.partition("=")
     name = "cost_of_error" if by == "cost" else by
     try:
-        return msgspec.convert({"by": by, name: float(value)}, Abstain)  # type: ignore[arg-type] # a union
+        wanted: Abstain = msgspec.convert({"by": by, name: float(value)}, Abstain)
     except (ValueError, msgspec.ValidationError):
         raise click.UsageError(
             f"--abstain {given}: precision=0.95, coverage=0.8 or cost=5"
         ) from None
+    return wanted
 
 
 def deployment_names(client: Client) -> list[str]:

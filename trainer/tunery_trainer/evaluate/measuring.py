@@ -198,9 +198,10 @@ def _by_row(
     rows = len(hits)
     found = {"loss": taken @ losses / rows, "aurc": risk_area(confidences, hits, taken)}
     if answered is not None:
-        given = np.asarray(taken @ answered, np.float64)
+        both = np.stack([answered, answered & hits], axis=1)  # (rows, 2)
+        given, right = (taken @ both).astype(np.float64).T
         found["coverage"] = given / rows
-        found["selective_accuracy"] = _quotient(taken @ (answered & hits), given)
+        found["selective_accuracy"] = _quotient(right, given)
     return found
 
 

@@ -10,7 +10,7 @@ from tunery.types import ClassMetrics, Metric, Task
 
 MEANS = ("macro", "micro", "weighted")
 OF_LABEL = ("precision", "recall", "f1", "f05", "f2")
-LOWER_IS_BETTER = frozenset({"loss", "hamming_loss", "mae", "rmse"})
+LOWER_IS_BETTER = frozenset({"loss", "hamming_loss", "aurc", "mae", "rmse"})
 
 _MEANS_OF_LABELS = frozenset(f"{mean}_{figure}" for mean in MEANS for figure in OF_LABEL)
 # What a validation measures.
