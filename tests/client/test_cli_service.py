@@ -152,6 +152,32 @@ def test_a_file_with_a_byte_order_mark_and_other_letters_is_read(
     assert [msgspec.json.decode(line)["text"] for line in lines] == ["café", "好"]
 
 
+def test_what_is_not_answered_is_said_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = {"label": "a", "score": 0.4, "tokens": 3, "truncated": False}
+    plain["scores"] = [{"label": "a", "score": 0.4}]
+    unsure = plain | {"decision": "abstain", "reject_reason": "low_confidence"}
+    found = {"model": "intent", "version": "intent/3", "request_id": "req_1"}
+    answer = httpx.Response(200, json=found | {"predictions": [plain, unsure]})
+
+    with listening(lambda _: answer) as url:
+        status = main(["predict", "intent", "x", "y", "--url", url])
+
+    shown = capsys.readouterr()
+    assert status == 0
+    assert shown.out.splitlines() == ["a\t0.4000\tx", "abstain: a\t0.4000\ty"]
+    assert "1 of 2 texts are not answered" in shown.err
+
+
+@pytest.mark.parametrize("given", ["precision=1.5", "cost=", "0.9", "mood=1", "coverage=x"])
+def test_abstaining_that_can_not_be_meant_is_refused(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["finetune", "ds_1", "--model", "m", "--abstain", given])
+
+    assert status == 2
+    assert "precision=0.95, coverage=0.8 or cost=5" in capsys.readouterr().err
+
+
 def test_a_refusal_among_predictions_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     Path("texts.txt").write_text("hello\n" * 300)
     script = Script(predicted, refused("model-not-found", 404))

@@ -44,12 +44,23 @@ def test_errors_are_rows_that_were_answered_wrong(api: Api) -> None:
                 "margin": -0.4,
                 "loss": 1.2,
                 "nearest": [],
+                "abstained": False,
             }
         ],
         "has_more": True,
         "last_id": "1",
     }
     assert ([row["row"] for row in second["data"]], second["has_more"]) == ([1], False)
+
+
+def test_rows_tell_whether_the_version_would_have_answered(api: Api) -> None:
+    rows = pa.table({"line": [2, 3], "text": ["x", "y"], "label": ["a", "b"]})
+    judged = Judged(["b", "a"], *np.zeros((3, 2)), abstained=np.array([True, False]))
+    evaluation = api.add_evaluation(rows, judged, dataset=api.add_dataset())
+
+    answer = with_reader(api, api.send("GET", f"/evaluations/{evaluation}/errors?sort=row"))
+
+    assert [row["abstained"] for row in answer.json()["data"]] == [True, False]
 
 
 def test_rows_are_filtered_by_what_is_true_and_what_was_answered(api: Api) -> None:

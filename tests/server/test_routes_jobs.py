@@ -93,6 +93,56 @@ def test_batch_beyond_the_training_split_is_refused(api: Api) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/hyperparameters/batch_size"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "validation", "fields", "code"),
+    [
+        ({"by": "precision", "precision": 0.9}, 21, {}, "too-few-validation-rows"),
+        ({"by": "coverage", "coverage": 0.5}, 0, {}, "too-few-validation-rows"),
+        (
+            {"by": "coverage", "coverage": 0.5},
+            99,
+            {"hyperparameters": {"train_on_validation": True}},
+            "schema-violation",
+        ),
+    ],
+)
+def test_abstaining_that_no_row_could_show_is_refused(
+    api: Api, wanted: dict[str, Any], validation: int, fields: dict[str, Any], code: str
+) -> None:
+    dataset = api.add_dataset(splits={"train": 100, "validation": validation, "test": 1})
+
+    answer = finetune(api, dataset, abstain=wanted, **fields)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert answer.json()["errors"][0]["pointer"] == "/abstain"
+
+
+def test_abstaining_is_queued_with_its_spec(api: Api) -> None:
+    dataset = api.add_dataset(splits={"train": 100, "validation": 22, "test": 1})
+
+    answer = finetune(api, dataset, abstain={"by": "precision", "precision": 0.9})
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["spec"]["abstain"] == {"by": "precision", "precision": 0.9}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"precision": 0.9},
+        {"by": "precision", "precision": 1.0},
+        {"by": "coverage", "coverage": 0},
+        {"by": "cost", "cost_of_error": -1},
+        {"by": "mood", "precision": 0.9},
+    ],
+)
+def test_abstaining_out_of_bounds_is_refused(api: Api, wanted: dict[str, Any]) -> None:
+    answer = finetune(api, api.add_dataset(), abstain=wanted)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"].startswith("/abstain")
+
+
 def test_scratch_mini_is_listed_and_implies_its_recipe(api: Api) -> None:
     listed = {each["id"]: each["available"] for each in api.get("/base-models").json()["data"]}
     answers = [
