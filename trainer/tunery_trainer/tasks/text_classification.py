@@ -37,6 +37,7 @@ class TextClassification:
 
     def __init__(self, fit: Fit = _PLAIN) -> None:
         self._fit = fit
+        self._thresholds = np.array(fit.thresholds)  # (labels,), or (0,)
 
     @property
     def fit(self) -> Fit:
@@ -157,7 +158,7 @@ class TextClassification:
             )
             for scores, ids, truncated in rows
         ]
-        if self._fit.thresholds:
+        if len(self._thresholds):
             for i in np.flatnonzero(self._abstained(probabilities)).tolist():
                 predictions[i] = replace(
                     predictions[i], decision="abstain", reject_reason="low_confidence"
@@ -175,7 +176,7 @@ class TextClassification:
         probabilities, rows = self._probabilities(logits), np.arange(len(targets))
         chosen = logits.argmax(axis=1)
         own, scores = probabilities[rows, targets], probabilities[rows, chosen]
-        abstained = self._abstained(probabilities) if self._fit.thresholds else None
+        abstained = self._abstained(probabilities) if len(self._thresholds) else None
         probabilities[rows, targets] = 0.0
         return Judged(
             predicted=[labels[i] for i in chosen.tolist()],
@@ -205,7 +206,7 @@ class TextClassification:
 
     def _abstained(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which rows (rows,) are no surer than the threshold of their best label."""
-        thresholds = np.array(self._fit.thresholds)[probabilities.argmax(axis=1)]
+        thresholds = self._thresholds[probabilities.argmax(axis=1)]
         return np.asarray(probabilities.max(axis=1) <= thresholds)
 
 
