@@ -27,6 +27,9 @@ from tunery.errors import (
     TuneryError,
 )
 from tunery.types import (
+    AbstainByCost,
+    AbstainByCoverage,
+    AbstainByPrecision,
     Checkpoints,
     Columns,
     EarlyStopping,
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AbstainByCost",
+    "AbstainByCoverage",
+    "AbstainByPrecision",
     "ApiError",
     "AsyncClient",
     "AsyncJob",

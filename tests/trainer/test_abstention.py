@@ -257,7 +257,7 @@ def test_labels_that_are_never_answered_are_told(bench: Bench) -> None:
     events = bench.run(bench.spec("silent", abstain=wanted, hyperparameters=asked))
 
     [warning] = [each for each in of_kind(events, WarningRaised) if each.code == "never-answered"]
-    assert warning.message.startswith("3 of 3 labels: ")
+    assert warning.message.startswith("3 of 3 labels are never answered: ")
 
 
 def test_a_run_with_too_few_validation_rows_is_refused(bench: Bench) -> None:

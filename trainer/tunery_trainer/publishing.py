@@ -174,7 +174,7 @@ class Publisher:
         if never and not self._spec.dry_run:
             shown = ", ".join(map(repr, never[:_SHOWN_LABELS]))
             more = f" and {len(never) - _SHOWN_LABELS} more" if len(never) > _SHOWN_LABELS else ""
-            message = f"{len(never)} of {len(thresholds)} labels: {shown}{more}"
+            message = f"{len(never)} of {len(thresholds)} labels are never answered: {shown}{more}"
             self._emit(WarningRaised(code="never-answered", message=message))
 
     def _model_facts(self, fit: Fit) -> ModelFacts:
