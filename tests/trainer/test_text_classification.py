@@ -1,5 +1,6 @@
 """The task: tokens, predictions and figures, against worked cases and scikit-learn."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +71,15 @@ def test_figures_are_those_of_scikit_learn() -> None:
         "accuracy": accuracy_score(targets, predicted),
         "loss": log_loss(targets, probabilities, labels=range(6)),
     }
-    for mean in ("macro", "micro", "weighted"):
-        found = precision_recall_fscore_support(targets, predicted, average=mean, zero_division=0.0)
+    betas = {"f1": 1.0, "f05": 0.5, "f2": 2.0}
+    for mean, name in itertools.product(("macro", "micro", "weighted"), betas):
+        found = precision_recall_fscore_support(
+            targets, predicted, beta=betas[name], average=mean, zero_division=0.0
+        )
         expected |= {
             f"{mean}_precision": found[0],
             f"{mean}_recall": found[1],
-            f"{mean}_f1": found[2],
+            f"{mean}_{name}": found[2],
         }
     assert {name: metric.value for name, metric in metrics.items()} == pytest.approx(
         expected, abs=1e-12
