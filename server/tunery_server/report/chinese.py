@@ -297,3 +297,22 @@ CHINESE: dict[str, str] = {
     "Linear correlation with the true numbers.": "与真实数值的线性相关。",
     "Correlation of the ranks.": "排名的相关性。",
 }
+
+# What a finding says, by its type, from its labels and numbers; a weak slice says it in English.
+SENTENCES = {
+    "weak-class": "“{label}”的 {support:,.0f} 行中找到 {recall:.1%}，其他标签为 {rest:.1%}",
+    "over-predicts": (
+        "“{label}”被给出 {predicted:,.0f} 次：精确率 {precision:.3f}，召回率 {recall:.3f}"
+    ),
+    "confused-pair": ("“{label}”被误判为“{other_label}” {there:,.0f} 次，反之 {back:,.0f} 次"),
+    "over-fit": "训练行上的指标为 {train:.3f}，这些行上为 {test:.3f}",
+    "under-fit": "指标为 {test:.3f}，而 TF-IDF 线性模型为 {tfidf:.3f}",
+    "over-confident": "回答所称概率平均为 {confidence:.1%}，实际正确 {accuracy:.1%}",
+    "under-confident": "回答所称概率平均为 {confidence:.1%}，实际正确 {accuracy:.1%}",
+    "seen-in-training": "{rows:,.0f} 行中有 {overlap:,.0f} 行是模型学习过的",
+    "dataset-leakage": (
+        "数据集的留出行中有 {normalised:,.0f} 行与训练行相同，另有 {near:,.0f} 行几乎相同"
+    ),
+    "dataset-conflicts": "数据集中有 {texts:,.0f} 个文本带有多个标签",
+    "reused-test-set": "这些测试行已被评估 {uses:,.0f} 次",
+}

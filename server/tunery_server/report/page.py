@@ -13,7 +13,7 @@ from tunery.types import EvaluationFinding, EvaluationPlot
 from tunery_server.report import plots
 from tunery_server.report.facts import Facts, confused_pairs
 from tunery_server.report.templating import pages
-from tunery_server.report.wording import GLOSSARY, TITLES, Language, translator, wish
+from tunery_server.report.wording import GLOSSARY, TITLES, Language, sentence, translator, wish
 
 _MAX_PAIRS = 20
 
@@ -51,6 +51,7 @@ def html(facts: Facts, language: Language) -> str:
             glossary=GLOSSARY,
             titles=TITLES,
             t=translate,
+            sentence=functools.partial(sentence, language=language),
             tag="zh-Hans" if language == "zh" else "en",
             tunery=__version__,
         )

@@ -6,8 +6,8 @@ A message is its English text, as in the command line; `chinese` holds the other
 from collections.abc import Callable
 from typing import Literal
 
-from tunery.types import Abstain, AbstainByCost, AbstainByPrecision
-from tunery_server.report.chinese import CHINESE
+from tunery.types import Abstain, AbstainByCost, AbstainByPrecision, EvaluationFinding
+from tunery_server.report.chinese import CHINESE, SENTENCES
 
 Language = Literal["en", "zh"]
 Translate = Callable[..., str]
@@ -60,6 +60,18 @@ GLOSSARY = {
     "pearson": "Linear correlation with the true numbers.",
     "spearman": "Correlation of the ranks.",
 }
+
+
+def sentence(finding: EvaluationFinding, language: Language) -> str:
+    """Return what a finding says; in English where the other language has no words for it."""
+    words = SENTENCES.get(finding.type) if language == "zh" else None
+    if words is None:
+        return finding.message
+    named = {"label": finding.label, "other_label": finding.other_label}
+    try:
+        return words.format(**named, **finding.numbers)
+    except KeyError:  # a finding of another release, with other numbers
+        return finding.message
 
 
 def translator(language: Language) -> Translate:
