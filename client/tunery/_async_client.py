@@ -95,8 +95,8 @@ class AsyncClient:
         self._session = session
         self._caller = AsyncCaller(session, policy)
         self.files = AsyncFiles(self._caller)
-        self.datasets = AsyncDatasets(self._caller, self.files)
         self.jobs = AsyncJobs(self._caller)
+        self.datasets = AsyncDatasets(self._caller, self.files, self.jobs)
         self.finetune = AsyncFinetune(self._caller, self.jobs)
         self.evaluations = AsyncEvaluations(self._caller, self.jobs)
         self.models = AsyncModels(self._caller)

@@ -33,6 +33,8 @@ from tunery.types import (
     Job,
     Key,
     KeySpec,
+    LabelIssuePage,
+    LabelIssuesSpec,
     ListedFinding,
     Live,
     LogText,
@@ -161,6 +163,19 @@ def list_findings(dataset_id: str) -> Call[list[ListedFinding]]:
 def transform_dataset(dataset_id: str, spec: VersionSpec) -> Call[Dataset]:
     """POST /datasets/{id}/versions."""
     return _post(f"/datasets/{_part(dataset_id)}/versions", Dataset, spec)
+
+
+def find_label_issues(dataset_id: str, spec: LabelIssuesSpec) -> Call[Job]:
+    """POST /datasets/{id}/label-issues."""
+    return _post(f"/datasets/{_part(dataset_id)}/label-issues", Job, spec)
+
+
+def list_label_issues(
+    dataset_id: str, *, split: str | None, limit: int, after: str | None
+) -> Call[LabelIssuePage]:
+    """GET /datasets/{id}/label-issues."""
+    path = f"/datasets/{_part(dataset_id)}/label-issues"
+    return _get(path, LabelIssuePage, split=split, limit=limit, after=after)
 
 
 def list_rows(dataset_id: str, *, split: str, limit: int, after: str | None) -> Call[RowPage]:

@@ -53,6 +53,27 @@ CHINESE: dict[str, str] = {
         "数据集名称；默认取文件名。同名再次注册即为新版本。"
     ),
     "Return while the file is validated.": "不等待校验完成。",
+    "List rows of DATASET whose label is likely wrong, the worst first.": (
+        "列出 DATASET 中标签可能有误的行，最可疑的在前。"
+    ),
+    "List rows of DATASET whose label is likely wrong, the worst first. Where nobody has looked "
+    "for them yet, a job does so first.": (
+        "列出 DATASET 中标签可能有误的行，最可疑的在前。如果尚未查找过，会先启动一个任务查找。"
+    ),
+    "Look again, whatever was found before.": "重新查找，不管之前的结果。",
+    "Look again with this one; else minilm-l6.": "用该模型重新查找；默认 minilm-l6。",
+    "Make the next version of DATASET, in which rows have other labels.": (
+        "生成 DATASET 的下一个版本，其中一些行换了标签。"
+    ),
+    "Make the next version of DATASET, in which rows have other labels. FILE is what "
+    "`label-issues --csv` prints, without the rows that are right as they are: each row gets its "
+    "suggested_label.": (
+        "生成 DATASET 的下一个版本，其中一些行换了标签。FILE 是 `label-issues --csv` 的输出，"
+        "并已删去标签无误的行：每一行都改用其 suggested_label。"
+    ),
+    "Take the suggestion for each label issue of at most this quality.": (
+        "质量不超过该值的标签问题都采用建议的标签。"
+    ),
     "Make the next version from the rows of DATASET, which stays as it is.": (
         "用 DATASET 的数据生成下一个版本；DATASET 本身不变。"
     ),
@@ -307,6 +328,9 @@ CHINESE: dict[str, str] = {
     "stopped": "已停止",
     "rejected": "被拒绝",
     "tokenising": "分词中",
+    "embedding": "计算向量中",
+    "fitting": "拟合中",
+    "judging": "判断中",
     "probing": "线性探测中",
     "training": "训练中",
     "refitting": "用全部数据重训中",
@@ -392,6 +416,8 @@ CHINESE: dict[str, str] = {
     "loss": "损失",
     "predicted": "预测",
     "decision": "决定",
+    "suggested label": "建议的标签",
+    "quality": "质量",
     "baselines": "基线",
     "rows seen in training": "训练中见过的行",
     "score": "得分",
@@ -538,6 +564,14 @@ CHINESE: dict[str, str] = {
         "没有数据集 {name}；请看：tunery datasets list"
     ),
     "give FILE, or --train and --test": "请给出 FILE，或 --train 和 --test",
+    "give FILE or --max-quality": "请给出 FILE 或 --max-quality",
+    "there are no rows to relabel": "没有要改标签的行",
+    "the file must have columns line and suggested_label: {why}": (
+        "文件必须有 line 和 suggested_label 两列：{why}"
+    ),
+    "Find them: tunery datasets label-issues DATASET": (
+        "先查找：tunery datasets label-issues DATASET"
+    ),
     "give --op or --relabel": "请给出 --op 或 --relabel",
     "--relabel {pair}: write it as OLD=NEW": "--relabel {pair}：请写成 OLD=NEW",
     "{text} is not UTF-8": "{text} 不是 UTF-8",

@@ -98,8 +98,8 @@ class Client:
         self._session = session
         self._caller = Caller(session, policy)
         self.files = Files(self._caller)
-        self.datasets = Datasets(self._caller, self.files)
         self.jobs = Jobs(self._caller)
+        self.datasets = Datasets(self._caller, self.files, self.jobs)
         self.finetune = Finetune(self._caller, self.jobs)
         self.evaluations = Evaluations(self._caller, self.jobs)
         self.models = Models(self._caller)

@@ -1,7 +1,7 @@
 """Inputs: what a person passes to a method as the structs of the contract."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tunery.errors import InvalidArgument, TuneryError
@@ -19,9 +19,11 @@ from tunery.types import (
     Hyperparameters,
     Job,
     Key,
+    LabelIssue,
     ModelVersion,
     Policies,
     RecipeChoice,
+    RowLabel,
     SplitFiles,
     SplitSpec,
     Task,
@@ -32,6 +34,7 @@ from tunery.types import (
 )
 
 S = TypeVar("S")
+_RELABEL_ROWS = 10_000  # that one transform takes
 _FILE_ID = re.compile(r"file_[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -108,6 +111,21 @@ def version_spec(
     """Return the spec of a transformed version; what needs no more than its name is given by it."""
     steps = [each if isinstance(each, Transform) else Transform(op=each) for each in transforms]
     return VersionSpec(transforms=steps, policies=policies)
+
+
+def relabelling(rows: Iterable[LabelIssue | RowLabel]) -> list[Transform]:
+    """Return the transforms that give rows their labels, those of an issue its suggested one.
+
+    Raises:
+        InvalidArgument: there are none.
+    """
+    labels = [row.correction if isinstance(row, LabelIssue) else row for row in rows]
+    if not labels:
+        raise InvalidArgument("there are no rows to relabel")
+    return [
+        Transform(op="relabel", rows=labels[start : start + _RELABEL_ROWS])
+        for start in range(0, len(labels), _RELABEL_ROWS)
+    ]
 
 
 def finetune_spec(

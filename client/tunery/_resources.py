@@ -4,7 +4,7 @@ Each method is one call of `_calls`, or a loop over some. `_async_resources` say
 await; a test compares the two.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ from tunery._inputs import (
     finetune_spec,
     id_of,
     is_file_id,
+    relabelling,
     the_sources,
     version_of,
     version_spec,
@@ -57,6 +58,8 @@ from tunery.types import (
     JobStatus,
     Key,
     KeySpec,
+    LabelIssue,
+    LabelIssuesSpec,
     ListedFinding,
     LogText,
     MetricPoint,
@@ -69,6 +72,7 @@ from tunery.types import (
     RecipeChoice,
     Report,
     Row,
+    RowLabel,
     RuntimeName,
     ServingPrecision,
     Split,
@@ -194,9 +198,10 @@ class Files:
 class Datasets:
     """Datasets: `client.datasets`."""
 
-    def __init__(self, caller: Caller, files: Files) -> None:
+    def __init__(self, caller: Caller, files: Files, jobs: "Jobs") -> None:
         self._caller = caller
         self._files = files
+        self._jobs = jobs
 
     def create(
         self,
@@ -303,6 +308,68 @@ class Datasets:
                 calls.list_rows(dataset_id, split=split, limit=PAGE, after=last)
             )
         )
+
+    def find_label_issues(
+        self,
+        dataset: str | Dataset,
+        *,
+        base_model: str = "minilm-l6",
+        splits: Sequence[Split] | None = None,
+        folds: int = 5,
+        seed: int = 42,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Queue a search for rows whose label is likely wrong, and return its job.
+
+        Each row is judged by what has read the other `folds`, over the features of a base model
+        that has learned no labels. `scratch-mini` stands for TF-IDF of characters, for languages
+        that no installed base covers. Without `splits` the rows of all are judged.
+        """
+        spec = LabelIssuesSpec(
+            base_model=base_model,
+            splits=None if splits is None else list(splits),
+            folds=folds,
+            seed=seed,
+        )
+        call = calls.find_label_issues(id_of(dataset), spec)
+        return self._jobs.bound(self._caller.send(call, key=idempotency_key))
+
+    def label_issues(
+        self, dataset: str | Dataset, *, split: Split | None = None
+    ) -> Pages[LabelIssue]:
+        """Iterate over the rows whose label is likely wrong, the worst first.
+
+        They are those that the newest job of `find_label_issues` has found.
+
+        Raises:
+            LabelIssuesNotFound: none has succeeded yet.
+        """
+        dataset_id = id_of(dataset)
+        return Pages(
+            lambda last: self._caller.send(
+                calls.list_label_issues(dataset_id, split=split, limit=PAGE, after=last)
+            )
+        )
+
+    def relabel(
+        self,
+        dataset: str | Dataset,
+        rows: Iterable[LabelIssue | RowLabel],
+        *,
+        policies: Policies | None = None,
+        wait: bool = True,
+        timeout: float | None = None,
+    ) -> Dataset:
+        """Make the next version of a dataset's name, in which rows have other labels.
+
+        A label issue gets the label that it suggests, a `RowLabel` its own; see `transform`.
+
+        Raises:
+            InvalidArgument: there are no rows.
+            DatasetRejected: what came of it is not acceptable; the error holds its report.
+        """
+        transforms = relabelling(rows)
+        return self.transform(dataset, transforms, policies=policies, wait=wait, timeout=timeout)
 
     def preview(
         self,

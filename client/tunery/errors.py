@@ -347,6 +347,10 @@ class DatasetNotFound(NotFound):
     """There is no such dataset."""
 
 
+class LabelIssuesNotFound(NotFound):
+    """Nobody has looked for label issues in this dataset."""
+
+
 class KeyNotFound(NotFound):
     """There is no such key."""
 

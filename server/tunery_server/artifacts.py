@@ -19,7 +19,7 @@ from tunery_server.ids import new_id
 from tunery_trainer.protocol import manifest
 
 GRACE = timedelta(hours=1)  # before what no row names is removed
-FOLDERS = ("files", "datasets", "checkpoints", "versions", "evaluations")
+FOLDERS = ("files", "datasets", "checkpoints", "versions", "evaluations", "label-issues")
 _PARTIAL = ".partial"  # in the name of a copy that is being fetched
 
 

@@ -173,6 +173,7 @@ _CREATING = (
     "upload_file",
     "create_dataset",
     "transform_dataset",
+    "find_label_issues",
     "finetune",
     "evaluate",
     "create_key",

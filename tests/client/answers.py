@@ -182,6 +182,15 @@ EVALUATED_ROW: JSON = {
     "margin": -0.4,
     "loss": 1.6,
 }
+LABEL_ISSUE: JSON = {
+    "split": "train",
+    "line": 7,
+    "text": "I lost my card",
+    "label": "card_arrival",
+    "suggested_label": "lost_or_stolen_card",
+    "quality": 0.01,
+    "margin": -0.9,
+}
 COMPARISON: JSON = {
     "dataset": "ds_1",
     "split": "test",

@@ -27,6 +27,7 @@ from tests.client.answers import (
     JOB,
     JSON,
     KEY,
+    LABEL_ISSUE,
     LIVE,
     MODEL,
     NEW_KEY,
@@ -48,7 +49,7 @@ from tests.client.answers import (
 )
 
 from tunery import AsyncClient, Client, Gate, InvalidArgument
-from tunery.types import Transform
+from tunery.types import LabelIssue, RowLabel, Transform
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi" / "openapi.json").read_text("utf-8"))
@@ -68,6 +69,11 @@ ANSWERS: dict[str, tuple[int, JSON | None]] = {
     "DELETE /datasets/{dataset_id}": (204, None),
     "POST /datasets/{dataset_id}/versions": (202, TRANSFORMED),
     "GET /datasets/{dataset_id}/report": (200, REPORT),
+    "POST /datasets/{dataset_id}/label-issues": (202, JOB),
+    "GET /datasets/{dataset_id}/label-issues": (
+        200,
+        {**page(LABEL_ISSUE), "total": 1, "job": "job_1"},
+    ),
     "GET /datasets/{dataset_id}/rows": (200, page(ROW)),
     "GET /datasets/{dataset_id}/preview": (200, PREVIEW),
     "GET /datasets/{dataset_id}/diff": (200, DIFF),
@@ -133,6 +139,9 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "datasets.report": lambda client: client.datasets.report("ds_1"),
     "datasets.findings": lambda client: client.datasets.findings("ds_1"),
     "datasets.rows": lambda client: client.datasets.rows("ds_1", split="test"),
+    "datasets.find_label_issues": lambda client: client.datasets.find_label_issues("ds_1"),
+    "datasets.label_issues": lambda client: client.datasets.label_issues("ds_1", split="test"),
+    "datasets.relabel": lambda client: client.datasets.relabel("ds_1", [LabelIssue(**LABEL_ISSUE)]),
     "datasets.preview": lambda client: client.datasets.preview("ds_1", max_length=64),
     "datasets.diff": lambda client: client.datasets.diff("ds_1", since="ds_0"),
     "jobs.list": lambda client: client.jobs.list(status="running", kind="finetune"),
@@ -320,6 +329,7 @@ def test_the_table_of_methods_has_every_public_method() -> None:
         ("files.upload", "POST /files"),
         ("datasets.create", "POST /datasets"),
         ("datasets.transform", "POST /datasets/{dataset_id}/versions"),
+        ("datasets.find_label_issues", "POST /datasets/{dataset_id}/label-issues"),
         ("finetune", "POST /finetune"),
         ("evaluations.create", "POST /evaluate"),
         ("jobs.cancel", "POST /jobs/{job_id}/cancel"),
@@ -553,6 +563,42 @@ def test_a_transform_may_be_given_by_its_name() -> None:
     }
     assert (made.id, made.version, made.parent) == ("ds_2", 2, "ds_1")
     assert [step.op for step in made.transforms] == ["relabel", "strip_html"]
+
+
+def test_label_issues_become_a_transform_that_gives_rows_their_suggested_labels() -> None:
+    recorder = Recorder()
+    own = RowLabel(split="test", line=9, label="refund")
+
+    with client_of(recorder) as client:
+        issues = list(client.datasets.label_issues("ds_1"))
+        client.datasets.relabel("ds_1", [*issues, own], wait=False)
+
+    assert json.loads(recorder.requests[1].content)["transforms"] == [
+        {
+            "op": "relabel",
+            "labels": {},
+            "rows": [
+                {"line": 7, "label": "lost_or_stolen_card", "split": "train"},
+                {"line": 9, "label": "refund", "split": "test"},
+            ],
+        }
+    ]
+
+
+def test_more_rows_than_a_transform_takes_become_several() -> None:
+    recorder = Recorder()
+    rows = [RowLabel(line=i, label="a") for i in range(1, 10_002)]
+
+    with client_of(recorder) as client:
+        client.datasets.relabel("ds_1", rows, wait=False)
+
+    sent = json.loads(recorder.requests[0].content)["transforms"]
+    assert [len(each["rows"]) for each in sent] == [10_000, 1]
+
+
+def test_no_rows_are_not_sent_to_be_relabelled() -> None:
+    with client_of(Recorder()) as client, pytest.raises(InvalidArgument, match="no rows"):
+        client.datasets.relabel("ds_1", [])
 
 
 def test_a_fine_tune_sends_what_follows_it() -> None:

@@ -10,12 +10,15 @@ from tests.client.answers import (
     DATASET,
     DIFF,
     FILE,
+    JOB,
     JSON,
+    LABEL_ISSUE,
     REPORT,
     TRANSFORMED,
     Script,
     client_of,
     page,
+    refused,
 )
 from tests.client.listening import listening
 
@@ -150,6 +153,89 @@ def test_a_diff_says_how_many_rows_it_does_not_show(
     printed = capsysbinary.readouterr().out.decode()
     assert printed.count("hi  ") == 20
     assert "\nand 12 more\n" in printed
+
+
+def listed(*issues: JSON) -> httpx.Response:
+    return ok({**page(*issues), "total": len(issues), "job": "job_1"})
+
+
+def test_label_issues_are_listed(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    script = Script(listed(LABEL_ISSUE))
+
+    run(script, "label-issues", "ds_1", "--split", "train")
+
+    printed = " ".join(capsysbinary.readouterr().out.decode().split())
+    assert dict(script.requests[0].url.params)["split"] == "train"
+    assert printed.endswith("train:7 I lost my card card_arrival lost_or_stolen_card 0.010")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--anew",), ("--base-model", "scratch-mini")])
+def test_label_issues_that_nobody_has_looked_for_are_found_first(
+    arguments: tuple[str, ...], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    job = {**JOB, "kind": "label-issues"}
+    events = ok({"data": [], "has_more": False, "last_seq": 0})
+    missing = [] if arguments else [refused("label-issues-not-found", 404)]
+    script = Script(*missing, ok(job, 202), ok(job), events, listed(LABEL_ISSUE))
+
+    run(script, "label-issues", "ds_1", *arguments)
+
+    asked = script.requests[len(missing)]
+    assert (asked.method, asked.url.path) == ("POST", "/datasets/ds_1/label-issues")
+    base_model = arguments[1] if len(arguments) > 1 else "minilm-l6"
+    assert json.loads(asked.content)["base_model"] == base_model
+    assert b"lost_or_stolen_card" in capsysbinary.readouterr().out
+
+
+def test_label_issues_go_through_a_spreadsheet_and_come_back(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The user mends one suggestion, and clears another; a formula is none on the way."""
+    issues = [
+        {**LABEL_ISSUE, "line": 3, "text": "=1+1", "suggested_label": "-refund"},
+        {**LABEL_ISSUE, "line": 4, "text": "two\nlines", "suggested_label": "other"},
+        {**LABEL_ISSUE, "line": 5, "suggested_label": "right as it was"},
+    ]
+    run(Script(listed(*issues)), "label-issues", "ds_1", "--csv")
+    written = capsysbinary.readouterr().out.decode()
+    path = tmp_path / "issues.csv"
+    mended = written.replace(",other,", ",mended,").replace("right as it was", "")
+    path.write_text("\ufeff" + mended, "utf-8")
+
+    script = Script(ok(TRANSFORMED, 202))
+    run(script, "relabel", "ds_1", str(path), "--no-wait")
+
+    assert written.splitlines()[0].startswith("split,line,label,suggested_label,quality,margin,")
+    assert "'=1+1" in written
+    assert json.loads(script.requests[0].content)["transforms"][0]["rows"] == [
+        {"line": 3, "label": "-refund", "split": "train"},
+        {"line": 4, "label": "mended", "split": "train"},
+    ]
+
+
+def test_label_issues_of_little_quality_are_relabelled_at_once() -> None:
+    doubtful = {**LABEL_ISSUE, "line": 8, "quality": 0.2}
+    script = Script(listed(LABEL_ISSUE, doubtful), ok(TRANSFORMED, 202))
+
+    run(script, "relabel", "ds_1", "--max-quality", "0.1", "--no-wait")
+
+    [transform] = json.loads(script.requests[1].content)["transforms"]
+    assert [row["line"] for row in transform["rows"]] == [7]
+
+
+def test_a_file_without_the_columns_relabels_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUNERY_API_KEY", "tnr_1_a")
+    (tmp_path / "issues.csv").write_text("line,label\n3,a\n")
+
+    wrong = main(["datasets", "relabel", "ds_1", str(tmp_path / "issues.csv")])
+    neither = main(["datasets", "relabel", "ds_1"])
+
+    said = capsys.readouterr().err
+    assert (wrong, neither) == (1, 2)
+    assert "must have columns line and suggested_label" in said
+    assert "give FILE or --max-quality" in said
 
 
 def test_a_file_that_was_checked_is_registered_by_the_same_arguments() -> None:

@@ -13,7 +13,15 @@ from tunery.types import PROBLEMS
 Language = Literal["en", "zh"]
 
 COMMANDS = (
-    *("serve", "datasets check", "datasets report", "jobs show", "jobs watch", "jobs logs"),
+    *(
+        "serve",
+        "datasets check",
+        "datasets report",
+        "datasets label-issues",
+        "jobs show",
+        "jobs watch",
+        "jobs logs",
+    ),
     *("jobs cancel", "jobs pause", "jobs resume", "deploy", "rollback", "doctor", "devices"),
     *("evaluate", "compare", "errors"),
     *("keys list", "keys create", "keys delete", "models", "problems", "evaluations"),

@@ -13,6 +13,7 @@ from tunery import AsyncClient, AsyncJob, Client, Job
 NOT_AWAITED = {
     "with_options",
     "datasets.list",
+    "datasets.label_issues",
     "datasets.rows",
     "jobs.list",
     "jobs.events",

@@ -20,6 +20,7 @@ from tunery_trainer.protocol.specs import (
     EvaluateRun,
     FinetuneRun,
     IngestRun,
+    LabelIssuesRun,
     ReaderRun,
     SourceFile,
 )
@@ -406,6 +407,25 @@ def test_every_spec_names_what_its_child_needs(house):
             root / "dataset/report.json",
             root / "uploads/mine.csv",
         ],
+        [root / "job"],
+    )
+    label_issues = LabelIssuesRun(
+        work_dir=house.path("job"),
+        job="job_3",
+        base_model="base",
+        base_model_dir=house.path("base"),
+        rows={"train": house.path("dataset/train.parquet")},
+        labels=["a", "b"],
+        folds=5,
+        seed=42,
+        threads=1,
+    )
+    assert paths_of(label_issues) == (
+        [root / "dataset/train.parquet", root / "base", root / "blobs/weights"],
+        [root / "job"],
+    )
+    assert paths_of(msgspec.structs.replace(label_issues, base_model_dir=None)) == (
+        [root / "dataset/train.parquet"],
         [root / "job"],
     )
     assert paths_of(house.engine()) == ([root / "model"], [root / "job", root / "sockets"])

@@ -1,6 +1,6 @@
 """The child program: one spec in, events out.
 
-    python -m tunery_trainer SPEC.json      ingest, train, evaluate, serve or read, as the spec says
+    python -m tunery_trainer SPEC.json      do as the spec says: ingest, train, evaluate, serve …
     python -m tunery_trainer --spare        import what training needs, then wait for a spec
     python -m tunery_trainer check SPEC.json    say what an ingest would; keep nothing (check.py)
     python -m tunery_trainer doctor             say what this machine has, as JSON (doctor.py)
@@ -41,6 +41,7 @@ from tunery_trainer.protocol.specs import (
     EvaluateRun,
     FinetuneRun,
     IngestRun,
+    LabelIssuesRun,
     ReaderRun,
 )
 
@@ -162,6 +163,10 @@ def _dispatch(spec: AnyRun, emit: Emitter, released: threading.Event, seal: str)
             from tunery_trainer.evaluate import program as evaluate
 
             evaluate.run(spec, emit, released.is_set)
+        case LabelIssuesRun():
+            from tunery_trainer.label_issues import program as label_issues
+
+            label_issues.run(spec, emit, released.is_set)
         case EngineRun():
             from tunery_trainer import engine
 

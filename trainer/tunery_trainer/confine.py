@@ -24,6 +24,7 @@ from tunery_trainer.protocol.specs import (
     EvaluateRun,
     FinetuneRun,
     IngestRun,
+    LabelIssuesRun,
     ReaderRun,
 )
 from tunery_trainer.socket_filter import refuse_network_sockets
@@ -128,6 +129,10 @@ def paths_of(spec: AnyRun) -> tuple[list[Path], list[Path]]:
             learned = [path for paths in spec.lineage.values() for path in paths]
             named = [spec.model_dir, spec.rows, spec.train, spec.validation, spec.report, *learned]
             return [Path(path) for path in named if path is not None], [work_dir]
+        case LabelIssuesRun():
+            rows = [Path(path) for path in spec.rows.values()]
+            model = [] if spec.base_model_dir is None else _model(spec.base_model_dir)
+            return [*rows, *model], [work_dir]
         case EngineRun():
             return [Path(path) for path in spec.reads], [work_dir, Path(spec.socket).parent]
         case ReaderRun():

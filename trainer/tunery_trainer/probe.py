@@ -34,7 +34,7 @@ def probe_head(
         return  # nothing to tell labels apart by; the first loss will say what is wrong
     linear = linear_of(classifier.head)
     device = linear.weight.device
-    weight, bias = _logistic_regression(
+    weight, bias = logistic_regression(
         torch.from_numpy(features).to(device) / classifier.length,  # (N, H)
         torch.from_numpy(targets).to(device),  # (N,)
         len(present),
@@ -47,10 +47,15 @@ def probe_head(
         linear.bias[rows] = bias
 
 
-def _logistic_regression(
+def logistic_regression(
     features: Tensor, targets: Tensor, classes: int, alive: Callable[[], None]
 ) -> tuple[Tensor, Tensor]:
-    # As scikit-learn states it, in fp32 and on the device of the run: ten times as fast.
+    """Return weight (classes, hidden) and bias (classes,) of a logistic regression.
+
+    As scikit-learn states it, in fp32 and on the device of the features: ten times as fast.
+    Shapes: features (rows, hidden) of length one, targets (rows,) int64. `alive` is called before
+    each pass over them, and may raise to end it.
+    """
     weight = features.new_zeros(classes, features.shape[1], requires_grad=True)
     bias = features.new_zeros(classes, requires_grad=True)
     optimizer = torch.optim.LBFGS(

@@ -54,6 +54,7 @@ class Reader:
                 wire.PreviewTexts()
                 | wire.ReadRows()
                 | wire.ReadErrors()
+                | wire.ReadLabelIssues()
                 | wire.CompareEvaluations()
                 | wire.SketchRows()
                 | wire.DiffDatasets()
@@ -153,6 +154,10 @@ class Reader:
 
             found, has_more = stored_rows.read(Path(message.path), message)
             return wire.ErrorsRead(id=message.id, rows=found, has_more=has_more)
+        if isinstance(message, wire.ReadLabelIssues):
+            from tunery_trainer.label_issues import stored_issues
+
+            return stored_issues.read(Path(message.path), message)
         if isinstance(message, wire.CompareEvaluations):
             from tunery_trainer.evaluate.comparison import compare as compare_evaluations
 

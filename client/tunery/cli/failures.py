@@ -29,6 +29,7 @@ _HINTS = {
     "key-not-found": "See: tunery keys list",
     "dataset-not-found": "See: tunery datasets list",
     "dataset-not-ready": "Wait until it is ready; where it was rejected: tunery datasets report ID",
+    "label-issues-not-found": "Find them: tunery datasets label-issues DATASET",
     "job-not-found": "See: tunery jobs list",
     "model-not-found": "See: tunery models; what serves: tunery deployments",
     "deployment-not-found": "See: tunery deployments",

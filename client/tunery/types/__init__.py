@@ -136,6 +136,11 @@ from tunery.types.keys import (
     NewKey,
     Scope,
 )
+from tunery.types.label_issues import (
+    LabelIssue,
+    LabelIssuePage,
+    LabelIssuesSpec,
+)
 from tunery.types.models import (
     Model,
     ModelVersion,
@@ -270,6 +275,9 @@ __all__ = [
     "JobStatus",
     "Key",
     "KeySpec",
+    "LabelIssue",
+    "LabelIssuePage",
+    "LabelIssuesSpec",
     "LabelReport",
     "LabelScore",
     "LabelShift",

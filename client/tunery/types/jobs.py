@@ -9,7 +9,7 @@ from tunery.types._meta import MAX_INT, Answer, Score, Timestamp, Whole, about
 from tunery.types.dry_runs import DryRun
 from tunery.types.problems import ErrorInfo
 
-JobKind = Literal["ingest", "finetune", "evaluate"]
+JobKind = Literal["ingest", "finetune", "evaluate", "label-issues"]
 JobStatus = Literal[
     "queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"
 ]
@@ -86,6 +86,10 @@ class JobResult(Answer, kw_only=True, frozen=True):
         about("The job that makes the evaluation.", None, "job_01JD8Y3G5Z8N4W2Q6R7T9V1X3B"),
     ] = None
     dry_run: Annotated[DryRun | None, about("What a dry run has shown.")] = None
+    label_issues: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_INT)] | None,
+        about("Rows of the dataset whose label is likely wrong.", None, 472),
+    ] = None
 
 
 class Job(Answer, kw_only=True, frozen=True):

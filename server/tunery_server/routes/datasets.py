@@ -24,7 +24,7 @@ from tunery.types import (
 )
 from tunery_server.answers import Wait, answer, from_bytes, watched
 from tunery_server.db.columns import now
-from tunery_server.db.queries import datasets, evaluations, files, jobs
+from tunery_server.db.queries import datasets, evaluations, files, jobs, label_issues
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.pagination import After, Filter, Limit, check_after
@@ -99,7 +99,7 @@ async def show(request: Request, dataset_id: FromPath[str], wait: Wait = 0) -> R
 
 @delete("/datasets/{dataset_id:str}", operation_id="delete_dataset")
 async def remove(request: Request, dataset_id: FromPath[str]) -> None:
-    """Delete a dataset, and its rows in evaluations; models that were trained on it stay."""
+    """Delete a dataset, its label issues, its rows in evaluations; models trained on it stay."""
     await _find(request, dataset_id)
     async with request.services.database.write() as connection:
         row = await datasets.row_of(connection, request.project, dataset_id)
@@ -111,6 +111,7 @@ async def remove(request: Request, dataset_id: FromPath[str]) -> None:
             raise Refusal("dataset-in-use", f"a version after {dataset_id} is being made")
         artifact = await datasets.remove(connection, request.project, dataset_id)
         gone = await evaluations.forget_rows(connection, dataset_id)
+        gone += await label_issues.of_dataset(connection, dataset_id)
     for each in [*gone, *([] if artifact is None else [artifact])]:
         await request.services.artifacts.remove(each)
 

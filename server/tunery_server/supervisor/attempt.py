@@ -33,6 +33,7 @@ from tunery_trainer.protocol.events import (
     HyperparametersResolved,
     Ingested,
     Interrupted,
+    LabelIssuesFound,
     MetricLogged,
     ProgressMade,
     Rejected,
@@ -48,7 +49,9 @@ MAX_DEATHS = 3
 DISK_FULL = "disk-full"  # why a fine-tune is paused, until there is room
 PARKED_SECONDS = 30.0
 
-Outcome = Ingested | Rejected | Finetuned | DryRan | Evaluated | Interrupted | Failed
+Outcome = (
+    Ingested | Rejected | Finetuned | DryRan | Evaluated | LabelIssuesFound | Interrupted | Failed
+)
 
 
 class Tell(Protocol):
@@ -171,6 +174,8 @@ class Attempt:
                 await self._publisher.rehearsal(self._job, report)
             case Evaluated():
                 await self._publisher.evaluation(self._job, outcome, self._work)
+            case LabelIssuesFound():
+                await self._publisher.label_issues(self._job, outcome, self._work)
             case Failed(code="insufficient-storage", message=message):
                 await self.park(message)
             case Failed(code=code, message=message):

@@ -18,6 +18,7 @@ from sqlalchemy import Row
 from tunery.types import PARQUET
 from tunery_server import disk
 from tunery_server.db.engine import Database
+from tunery_server.db.queries import label_issues
 from tunery_server.settings import Settings
 from tunery_server.supervisor.attempt import Attempt, Outcome, Tell
 from tunery_server.supervisor.child import Child, Nursery
@@ -147,6 +148,8 @@ class JobRunner:
                 return await self._specs.ingest(connection, job, work)
             if job.kind == "evaluate":
                 return await self._specs.evaluate(connection, job, work, threads=threads)
+            if job.kind == label_issues.KIND:
+                return await self._specs.label_issues(connection, job, work, threads=threads)
             resume_from, damaged = await self._specs.last_whole_checkpoint(connection, job)
             spec = await self._specs.finetune(
                 connection, job, work, device=device, threads=threads, resume_from=resume_from

@@ -3,7 +3,7 @@
 tunery serve ── supervisor
 ├─ api × N        on the socket that is bound here, so that a worker's death loses no backlog
 ├─ train lane     a task per device slot: claim, run, claim
-├─ light lane     ingest and evaluation: never behind a fine-tune
+├─ light lane     ingest, evaluation, label issues: never behind a fine-tune
 ├─ reader         tokenizers
 ├─ engines        see deployments.py
 └─ spares         see slots.py
@@ -38,6 +38,7 @@ from tunery_server.db.queries import (
     files,
     jobs,
     keys,
+    label_issues,
     models,
     processes,
 )
@@ -212,7 +213,7 @@ class Supervisor:
         await self._artifacts.prepare()
         async with self._database.read() as connection:
             named = {files.artifact(sha256) for sha256 in await files.sha256s(connection)}
-            for resource in (datasets, checkpoints, models, evaluations):
+            for resource in (datasets, checkpoints, models, evaluations, label_issues):
                 named |= await resource.artifacts(connection)
         await self._artifacts.sweep(named)
 
@@ -229,7 +230,7 @@ class Supervisor:
                 base_models=self._base_models.directories(),
                 reads=[
                     str(self._artifacts.readable(each))
-                    for each in ("datasets", "versions", "evaluations")
+                    for each in ("datasets", "versions", "evaluations", "label-issues")
                 ],
             )
             (work / "spec.json").write_bytes(msgspec.json.encode(spec))
@@ -275,7 +276,7 @@ class Supervisor:
             self._bell.ring()  # an evaluation or a deployment may follow
 
     async def _light_lane(self, runner: JobRunner) -> None:
-        """Run one ingest or evaluation after the other."""
+        """Run one ingest, evaluation or search for label issues after the other."""
         while not self._draining:
             heard = self._bell.rings
             job = await self._claim(jobs.LIGHT_KINDS)

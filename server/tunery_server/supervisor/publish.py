@@ -34,6 +34,7 @@ from tunery_server.db.queries import (
     deployments,
     evaluations,
     jobs,
+    label_issues,
     models,
 )
 from tunery_server.ids import new_id
@@ -44,6 +45,7 @@ from tunery_trainer.protocol.events import (
     Evaluated,
     Finetuned,
     Ingested,
+    LabelIssuesFound,
     Rejected,
 )
 from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, full_name
@@ -52,7 +54,7 @@ CANCELLED = ErrorInfo(
     code="job-error", message="the job was cancelled", hint="Register the file again."
 )
 
-Made = Ingested | Rejected | CheckpointSaved | Finetuned | Evaluated
+Made = Ingested | Rejected | CheckpointSaved | Finetuned | Evaluated | LabelIssuesFound
 
 
 class Superseded(Exception):
@@ -60,7 +62,7 @@ class Superseded(Exception):
 
 
 class Publisher:
-    """Publishes datasets, checkpoints, versions and evaluations."""
+    """Publishes datasets, checkpoints, versions, evaluations and label issues."""
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self._database = database
@@ -223,6 +225,22 @@ class Publisher:
                 )
         await self._unless(moved, key, job)
 
+    async def label_issues(self, job: Row[Any], made: LabelIssuesFound, work: Path) -> None:
+        """Publish a list of rows whose label is likely wrong."""
+        key = label_issues.artifact_of(job)
+        async with (
+            self._put(work, made, label_issues.KIND, key),
+            self._database.write() as connection,
+        ):
+            moved = await jobs.move(
+                connection,
+                job.id,
+                "succeeded",
+                attempt=job.attempt,
+                result=JobResult(dataset=job.dataset, label_issues=made.issues),
+            )
+        await self._unless(moved, key, job)
+
     async def settle_unfinished(
         self, connection: AsyncConnection, job: Row[Any], error: ErrorInfo
     ) -> None:
@@ -244,7 +262,7 @@ class Publisher:
     async def _remove_unnamed(self, key: str) -> None:
         # A commit that raised may have been one whose answer was lost: then a row names the key.
         async with self._database.read() as connection:
-            for resource in (datasets, checkpoints, models, evaluations):
+            for resource in (datasets, checkpoints, models, evaluations, label_issues):
                 if key in await resource.artifacts(connection):
                     return
         await self._artifacts.remove(key)

@@ -17,6 +17,7 @@ from tunery.types import (
     EvaluateSpec,
     FinetuneSpec,
     Job,
+    LabelIssuesSpec,
     Split,
 )
 from tunery_server.artifacts import Artifacts
@@ -34,7 +35,13 @@ from tunery_server.settings import Settings
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.minilm import MINILM
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
-from tunery_trainer.protocol.specs import EvaluateRun, FinetuneRun, IngestRun, SourceFile
+from tunery_trainer.protocol.specs import (
+    EvaluateRun,
+    FinetuneRun,
+    IngestRun,
+    LabelIssuesRun,
+    SourceFile,
+)
 
 SEEN = ("train", "validation")  # splits that a fine-tune learns from or chooses by
 
@@ -225,6 +232,35 @@ class SpecWriter:
             report=str(folder / "report.json"),
             lineage=lineage,
             lost=lost,
+        )
+
+    async def label_issues(
+        self, connection: AsyncConnection, job: Row[Any], work: Path, *, threads: int
+    ) -> LabelIssuesRun:
+        """Return the spec of a search for label issues: rows of a dataset, and a base model."""
+        asked = {name: value for name, value in job.spec.items() if name != "dataset"}
+        spec = msgspec.convert(asked, LabelIssuesSpec)
+        dataset = await datasets.row_of(connection, job.project, job.dataset)
+        if dataset is None or dataset.status != "ready":
+            raise SpecImpossible("dataset-not-ready", f"{job.dataset} is not ready")
+        folder = await self._artifacts.fetch(dataset.artifact)
+        base_model_dir = None
+        if spec.base_model != SCRATCH_BASE:
+            base_model_dir, _ = await self._base(connection, job.project, spec.base_model)
+        return LabelIssuesRun(
+            work_dir=str(work),
+            job=job.id,
+            base_model=spec.base_model,
+            base_model_dir=None if base_model_dir is None else str(base_model_dir),
+            rows={
+                split: str(folder / f"{split}.parquet")
+                for split in SPLITS
+                if split in (spec.splits or SPLITS)
+            },
+            labels=dataset.labels,
+            folds=spec.folds,
+            seed=spec.seed,
+            threads=threads,
         )
 
     async def _lineage(

@@ -1,8 +1,8 @@
 """Events: what a child says, one JSON object a line on its private copy of stdout.
 
-The last event of a job's child is Ingested, Rejected, Finetuned, DryRan, Evaluated, Interrupted or
-Failed; a child that exits without one has died. That of a check is Checked or Failed. Paths are
-relative to the spec's `work_dir`.
+The last event of a job's child is Ingested, Rejected, Finetuned, DryRan, Evaluated,
+LabelIssuesFound, Interrupted or Failed; a child that exits without one has died. That of a check is
+Checked or Failed. Paths are relative to the spec's `work_dir`.
 """
 
 import math
@@ -169,6 +169,19 @@ class Evaluated(ChildEvent, kw_only=True, frozen=True, tag="evaluated"):
     latency: Latency | None
 
 
+LABEL_ISSUES: Final = "issues.parquet"
+
+
+class LabelIssuesFound(ChildEvent, kw_only=True, frozen=True, tag="label_issues_found"):
+    """Rows whose label is likely wrong; they stand at `path`: LABEL_ISSUES, manifest."""
+
+    path: str
+    manifest_sha256: str
+    size_bytes: int
+    rows: int  # that were looked at
+    issues: int
+
+
 class Interrupted(ChildEvent, kw_only=True, frozen=True, tag="interrupted"):
     """The leash was let go: the step was finished and saved, and the child exits."""
 
@@ -197,6 +210,7 @@ AnyEvent = (
     | Finetuned
     | DryRan
     | Evaluated
+    | LabelIssuesFound
     | Interrupted
     | Failed
 )

@@ -116,6 +116,22 @@ class EvaluateRun(Spec, kw_only=True, frozen=True, tag="evaluate"):
     lost: list[str] = []
 
 
+class LabelIssuesRun(Spec, kw_only=True, frozen=True, tag="label-issues"):
+    """Looks for rows of a dataset whose label is likely wrong.
+
+    `base_model_dir` is null where texts are told apart by their characters alone.
+    """
+
+    job: str
+    base_model: str
+    base_model_dir: str | None
+    rows: dict[Split, str]  # Parquet, by split
+    labels: list[str]
+    folds: int
+    seed: int
+    threads: int
+
+
 class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):
     """Serves one version on a Unix socket; what to load comes over the wire."""
 
@@ -148,4 +164,4 @@ class CheckRun(msgspec.Struct, kw_only=True, frozen=True, tag_field="kind", tag=
     policies: Policies | None = None
 
 
-AnyRun = IngestRun | FinetuneRun | EvaluateRun | EngineRun | ReaderRun
+AnyRun = IngestRun | FinetuneRun | EvaluateRun | LabelIssuesRun | EngineRun | ReaderRun

@@ -16,6 +16,7 @@ from tunery.types import (
     ErrorSort,
     EvaluatedRow,
     Hyperparameters,
+    LabelIssue,
     PairedFigures,
     Parity,
     Prediction,
@@ -23,6 +24,7 @@ from tunery.types import (
     RecipeChoice,
     Resolved,
     Row,
+    Split,
     Task,
     TextInput,
 )
@@ -97,6 +99,15 @@ class ReadErrors(Message, kw_only=True, frozen=True, tag="read_errors"):
     predicted: str | None
     right: bool  # also those that were answered right
     sort: ErrorSort
+    offset: int
+    limit: int
+
+
+class ReadLabelIssues(Message, kw_only=True, frozen=True, tag="read_label_issues"):
+    """To the reader: rows of a list of label issues, the worst first; null filters nothing."""
+
+    path: str
+    split: Split | None
     offset: int
     limit: int
 
@@ -219,6 +230,14 @@ class ErrorsRead(Reply, kw_only=True, frozen=True, tag="errors_read"):
     has_more: bool
 
 
+class LabelIssuesRead(Reply, kw_only=True, frozen=True, tag="label_issues_read"):
+    """Rows whose label is likely wrong."""
+
+    issues: list[LabelIssue]
+    has_more: bool
+    total: int  # of those that were asked for, on all pages
+
+
 class EvaluationsCompared(Reply, kw_only=True, frozen=True, tag="compared"):
     """How one evaluation does beside another one."""
 
@@ -269,6 +288,7 @@ AnyQuestion = (  # to the reader
     PreviewTexts
     | ReadRows
     | ReadErrors
+    | ReadLabelIssues
     | CompareEvaluations
     | SketchRows
     | DiffDatasets
@@ -286,6 +306,7 @@ AnyReply = (
     | Previewed
     | RowsRead
     | ErrorsRead
+    | LabelIssuesRead
     | EvaluationsCompared
     | Sketched
     | Diffed

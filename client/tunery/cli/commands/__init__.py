@@ -16,6 +16,7 @@ from tunery.cli.commands.evaluations import errors, evaluate, leaderboard, repor
 from tunery.cli.commands.finetune import finetune
 from tunery.cli.commands.jobs import jobs
 from tunery.cli.commands.keys import keys
+from tunery.cli.commands.label_issues import label_issues, relabel
 from tunery.cli.commands.machine import completion, doctor, metrics, serve
 from tunery.cli.commands.models import models
 from tunery.cli.commands.predict import predict
@@ -59,3 +60,5 @@ for _command in (
     completion,
 ):
     root.add_command(_command)
+for _command in (label_issues, relabel):
+    datasets.add_command(_command)

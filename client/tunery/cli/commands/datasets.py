@@ -54,7 +54,7 @@ def add(terminal: Terminal, /, name: str | None, no_wait: bool, **given: Any) ->
             wait=False,
             on_progress=on_progress,
         )
-    return _finish(terminal, created, no_wait)
+    return finish(terminal, created, no_wait)
 
 
 @datasets.command()
@@ -86,7 +86,7 @@ def transform(
     created = terminal.client.datasets.transform(
         dataset_id(dataset, terminal), transforms, policies=policies, wait=False
     )
-    return _finish(terminal, created, no_wait)
+    return finish(terminal, created, no_wait)
 
 
 @datasets.command()
@@ -243,7 +243,7 @@ def policies_of(given: Mapping[str, Any]) -> Policies:
     return Policies(**{name: given[name] for name in names if given[name] is not None})
 
 
-def _finish(terminal: Terminal, created: Dataset, no_wait: bool) -> int:
+def finish(terminal: Terminal, created: Dataset, no_wait: bool) -> int:
     """Wait until a dataset is ready or rejected, and show its report."""
     if no_wait:
         _print(terminal, created)

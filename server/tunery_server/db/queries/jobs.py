@@ -30,7 +30,7 @@ from tunery_server.db.states import LIVE, ends, sources
 from tunery_server.db.tables import job_events, jobs
 
 TRAIN_KINDS = ("finetune",)
-LIGHT_KINDS = ("ingest", "evaluate")
+LIGHT_KINDS = ("ingest", "evaluate", "label-issues")
 
 
 async def add(

@@ -1,0 +1,76 @@
+"""Folds: each part of the rows, and what a logistic regression that has read the others says of it.
+
+Texts that are the same but for case and signs stay in one fold: else the label of one would be
+proven by its copy.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunery_trainer.ingest.normalise import Normaliser, hashes
+from tunery_trainer.ingest.pulse import Pulse
+from tunery_trainer.probe import logistic_regression
+from tunery_trainer.tasks import Text
+
+
+class Said(NamedTuple):
+    """What is said of rows by what has not read them.
+
+    Shapes: probabilities (rows, labels) float32; judged (rows,), whether the label that the row has
+    was among those read. Of one that was not nothing is known.
+    """
+
+    probabilities: NDArray[np.float32]
+    judged: NDArray[np.bool_]
+
+
+def folds_of(
+    texts: Sequence[Text], targets: NDArray[np.int64], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each row (rows,); every label is spread over as many as it has texts."""
+    joined = [text if isinstance(text, str) else "\0".join(text) for text in texts]
+    same = hashes(Normaliser().fold_all([text.encode() for text in joined]))
+    _, first, group = np.unique(same, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(targets[first][order], kind="stable")]
+    fold = np.empty(len(first), np.int64)
+    fold[order] = np.arange(len(first)) % folds
+    return fold[group]
+
+
+def out_of_fold(
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    labels: int,
+    fold: NDArray[np.int64],
+    pulse: Pulse,
+) -> Said:
+    """Return what is said of each row; shapes: features (rows, hidden), targets and fold (rows,).
+
+    Raises:
+        LeashReleased: it is time to go.
+    """
+    said = Said(np.zeros((len(targets), labels), np.float32), np.zeros(len(targets), np.bool_))
+    numbers = np.unique(fold).tolist()
+    for done, number in enumerate(numbers):
+
+        def alive(done: int = done) -> None:
+            pulse.beat("fitting", done, len(numbers))
+
+        left = np.flatnonzero(fold == number)
+        read = np.flatnonzero(fold != number)
+        present, classes = np.unique(targets[read], return_inverse=True)
+        if len(present) > 1:
+            weight, bias = logistic_regression(
+                torch.from_numpy(features[read]), torch.from_numpy(classes), len(present), alive
+            )
+            logits = torch.from_numpy(features[left]) @ weight.T + bias  # (B, C)
+            said.probabilities[np.ix_(left, present)] = logits.softmax(1).numpy()
+        else:
+            said.probabilities[np.ix_(left, present)] = 1.0
+        said.judged[left] = np.isin(targets[left], present)
+    return said
