@@ -43,9 +43,9 @@ from tunery.types import (
 
 if TYPE_CHECKING:
     from tunery._async_client import AsyncClient
-    from tunery._async_resources import AsyncJob
+    from tunery._async_resources.jobs import AsyncJob
     from tunery._client import Client
-    from tunery._resources import Job
+    from tunery._resources.jobs import Job
     from tunery._tuned import Tuned
 
 __version__ = "0.1.0"
@@ -86,9 +86,9 @@ __all__ = [
 # What needs httpx is imported when it is first used: it takes two thirds of the time of all.
 _LATER = {
     "AsyncClient": "tunery._async_client",
-    "AsyncJob": "tunery._async_resources",
+    "AsyncJob": "tunery._async_resources.jobs",
     "Client": "tunery._client",
-    "Job": "tunery._resources",
+    "Job": "tunery._resources.jobs",
     "Tuned": "tunery._tuned",
 }
 

@@ -17,16 +17,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from tunery import _calls as calls
-from tunery._async_resources import (
-    AsyncDatasets,
-    AsyncDeployments,
-    AsyncEvaluations,
-    AsyncFiles,
-    AsyncFinetune,
-    AsyncJobs,
-    AsyncKeys,
-    AsyncModels,
-)
+from tunery._async_resources.datasets import AsyncDatasets
+from tunery._async_resources.deployments import AsyncDeployments
+from tunery._async_resources.evaluations import AsyncEvaluations
+from tunery._async_resources.files import AsyncFiles
+from tunery._async_resources.finetune import AsyncFinetune
+from tunery._async_resources.jobs import AsyncJobs
+from tunery._async_resources.keys import AsyncKeys
+from tunery._async_resources.models import AsyncModels
 from tunery._batches import Batch, Batcher, batches
 from tunery._callers import AsyncCaller
 from tunery._http import AsyncSession

@@ -27,6 +27,7 @@ from tunery.errors import TuneryError
 from tunery.types import Event, Job
 
 T = TypeVar("T")
+PAGE = 100  # items of a page; the service gives no more at once
 T_co = TypeVar("T_co", covariant=True)
 
 

@@ -24,16 +24,14 @@ from tunery._batches import Batch, batches
 from tunery._callers import Caller
 from tunery._http import Session
 from tunery._inputs import id_of, target_of, the_version
-from tunery._resources import (
-    Datasets,
-    Deployments,
-    Evaluations,
-    Files,
-    Finetune,
-    Jobs,
-    Keys,
-    Models,
-)
+from tunery._resources.datasets import Datasets
+from tunery._resources.deployments import Deployments
+from tunery._resources.evaluations import Evaluations
+from tunery._resources.files import Files
+from tunery._resources.finetune import Finetune
+from tunery._resources.jobs import Jobs
+from tunery._resources.keys import Keys
+from tunery._resources.models import Models
 from tunery._retries import Policy
 from tunery._settings import Language, read_settings
 from tunery._tuned import Tuned

@@ -6,7 +6,8 @@ what comes into events, each once and in order. Both outlast a restart of the se
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from tunery._calls import Call, list_events
 from tunery._decode import decode
@@ -25,6 +26,8 @@ UNREACHABLE_SECONDS = 300.0  # without any answer, then whoever watches gives up
 SHORTEST_ROUND_SECONDS = 0.5  # also where something between answers at once
 _MARGIN_SECONDS = 10.0
 _LONGEST_WAIT_SECONDS = 5.0
+
+Shown = TypeVar("Shown")
 
 
 class Patience:
@@ -195,3 +198,16 @@ def _passes(failure: TuneryError) -> bool:
     if isinstance(failure, ApiError):
         return failure.status in (408, 429) or failure.status >= 500
     return isinstance(failure, ConnectionFailed | TimedOut | InvalidAnswer)
+
+
+def both(
+    first: Callable[[Shown], None], second: Callable[[Shown], None] | None
+) -> Callable[[Shown], None]:
+    """Return what shows a thing to the first, and to the second if there is one."""
+
+    def call(shown: Shown) -> None:
+        first(shown)
+        if second is not None:
+            second(shown)
+
+    return call

@@ -437,8 +437,9 @@ def test_errors_are_asked_for_by_label_and_printed_as_a_table(
 
 
 def test_an_error_is_printed_beside_the_training_row_that_is_like_it(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     alike = {"line": 9, "text": "lost it", "label": "refund", "similarity": 0.5}
     rows = page(EVALUATED_ROW | {"nearest": [alike]}, EVALUATED_ROW)
 
