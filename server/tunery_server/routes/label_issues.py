@@ -76,7 +76,7 @@ async def list_all(
         job = await label_issues.newest(connection, dataset_id)
     if job is None:
         raise Refusal("label-issues-not-found", f"no job has found those of {dataset_id}")
-    folder = await request.services.artifacts.fetch(label_issues.artifact_of(job))
+    folder = await request.services.artifacts.fetch(label_issues.artifact_of(job.id, job.attempt))
 
     def ask(number: int) -> ReadLabelIssues:
         path = str(folder / LABEL_ISSUES)

@@ -227,7 +227,7 @@ class Publisher:
 
     async def label_issues(self, job: Row[Any], made: LabelIssuesFound, work: Path) -> None:
         """Publish a list of rows whose label is likely wrong."""
-        key = label_issues.artifact_of(job)
+        key = label_issues.artifact_of(job.id, job.attempt)
         async with (
             self._put(work, made, label_issues.KIND, key),
             self._database.write() as connection,
