@@ -16,6 +16,7 @@ from sqlalchemy import Row
 
 from tunery.types import Actual, DeploymentSpec, Parity
 from tunery_server.supervisor.attempt import error_info
+from tunery_server.supervisor.backoff import Backoff
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed
 from tunery_server.supervisor.gatekeeper import Gatekeeper
 from tunery_server.supervisor.loads import Loader, replicas_of
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 NOTHING = -1  # the generation of a deployment that has never served
 MAX_DEATHS = 3  # before a deployment without engines is called failed
-MAX_PAUSE_SECONDS = 60.0  # between engines that die again and again
-STEADY_SECONDS = 2.0  # of serving, after which the deaths before are forgotten: no crash-loop
 STUMBLE_SECONDS = 1.0
 GROWTH = 0.1  # of the memory that is recorded, before it is recorded anew
 
@@ -61,8 +60,7 @@ class DeploymentActor:
         self._waits = False  # for an evaluation that the gate of what is desired rests on
         self._degraded = False
         self._changed = asyncio.Event()
-        self._deaths = 0
-        self._retry_at = 0.0  # time.monotonic(), before which a missing engine is not replaced
+        self._backoff = Backoff()
         self._task = asyncio.create_task(self._run(row))
 
     def notice(self, row: Row[Any]) -> None:
@@ -144,7 +142,7 @@ class DeploymentActor:
             if error.code == NO_ROOM and not spec.pinned:
                 await self._fall_asleep()
             else:
-                self._count_death()  # it is tried again, see _refill
+                self._backoff.count()  # it is tried again, see _refill
                 await self._write_failure(spec, self._generation, error)
             return int(row.actual_generation)
         await self._flip(
@@ -220,7 +218,7 @@ class DeploymentActor:
             self._engines, _ = await self._loader.load(self._tenant, self._serving)
         except LoadFailed as error:
             logger.warning("%s: the old one: %s: %s", self._owner, error.code, error)
-            self._count_death()  # it is tried again, see _refill
+            self._backoff.count()  # it is tried again, see _refill
             return
         self._tenant.serving_since = self._tenant.used_at = time.monotonic()
         await self._record.route(self._serving, self._engines)
@@ -242,7 +240,8 @@ class DeploymentActor:
             await asyncio.gather(*(self._starter.end(engine) for engine in engines))
             raise
         old, self._engines, self._serving = self._engines, engines, spec
-        self._generation, self._degraded, self._deaths = generation, degraded, 0
+        self._generation, self._degraded = generation, degraded
+        self._backoff.forget()
         self._labels = frozenset(engines[0].labels)
         self._asleep = self._asked_for = False
         self._tenant.pinned = spec.pinned
@@ -301,7 +300,7 @@ class DeploymentActor:
             engines, parity = await self._loader.load(self._tenant, self._serving)
         except LoadFailed as error:
             self._asleep = self._asked_for = False
-            self._count_death()  # it is tried again, see _refill
+            self._backoff.count()  # it is tried again, see _refill
             await self._write_trouble(error)
             return
         await self._flip(
@@ -319,32 +318,23 @@ class DeploymentActor:
         Later with every death.
         """
         missing = self._missing
-        began = time.monotonic()
-        pause = max(0.0, self._retry_at - began)
         change = asyncio.create_task(self._changed.wait())
         nudge = asyncio.create_task(self._tenant.nudged.wait())
         self._tenant.busy = False
         try:
             dead = await self._first_deaths(
-                {change, nudge}, patience_seconds=pause if missing else None
+                {change, nudge}, patience_seconds=self._backoff.pause_seconds if missing else None
             )
         finally:
             self._tenant.busy = True
             change.cancel()
             nudge.cancel()
         self._tenant.nudged.clear()
-        if not missing and time.monotonic() - began > STEADY_SECONDS:
-            self._deaths = 0
         for engine in dead:
             await self._bury(engine)
         superseded = self._tenant.sent_away or (self._changed.is_set() and not self._waits)
-        if missing and not dead and not superseded and time.monotonic() >= self._retry_at:
+        if missing and not dead and not superseded and not self._backoff.pause_seconds:
             await self._refill()
-
-    def _count_death(self) -> None:
-        self._deaths += 1
-        pause = min(MAX_PAUSE_SECONDS, 2.0 ** (self._deaths - 2)) if self._deaths > 1 else 0.0
-        self._retry_at = time.monotonic() + pause
 
     @property
     def _missing(self) -> bool:
@@ -371,7 +361,7 @@ class DeploymentActor:
 
     async def _bury(self, dead: Engine) -> None:
         """Route no more to an engine that has died."""
-        self._count_death()
+        self._backoff.count(loaded_at=dead.loaded_at)
         self._starter.ledger.engine_died(self._owner)
         self._engines.remove(dead)
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
@@ -379,8 +369,8 @@ class DeploymentActor:
         await self._record.route(self._serving, self._engines)
         if self._engines:
             return
-        if self._deaths > MAX_DEATHS:
-            message = f"the engine died {self._deaths} times; it is still tried again"
+        if (deaths := self._backoff.deaths) > MAX_DEATHS:
+            message = f"the engine died {deaths} times; it is still tried again"
             await self._record.write(status="failed", error=error_info("crash-loop", message, None))
         else:
             await self._record.write(status="loading")
@@ -392,7 +382,7 @@ class DeploymentActor:
         try:
             engines, _ = await self._loader.load(self._tenant, self._serving, replicas=1)
         except LoadFailed as error:
-            self._count_death()
+            self._backoff.count()
             await self._write_trouble(error)
             return
         self._engines += engines

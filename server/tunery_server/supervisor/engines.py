@@ -97,6 +97,7 @@ class Engine:
         self.target = target
         self.among = among  # all engines of its owner
         self.loaded: wire.Loaded | None = None
+        self.loaded_at = 0.0  # time.monotonic()
         self.pong: wire.Pong | None = None  # as it answered last
         self.memory_bytes = 0  # of its device, when it was measured last
         self.retired = False
@@ -239,6 +240,7 @@ class EngineStarter:
             raise
         load_ms = (time.monotonic() - began) * 1000
         engine.loaded = msgspec.structs.replace(loaded, load_ms=load_ms)
+        engine.loaded_at = time.monotonic()
         self.measure(engine)
         among.add(engine)
         return engine
