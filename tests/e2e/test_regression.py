@@ -50,4 +50,4 @@ def test_early_stopping_on_accuracy_is_refused(client: httpx.Client, stars: dict
         "/finetune", json={"dataset": stars["id"], "model": "x", "hyperparameters": asked}
     )
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "not-for-task")
+    assert (answer.status_code, answer.json()["code"]) == (422, "no-such-metric")
