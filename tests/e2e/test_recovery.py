@@ -104,6 +104,27 @@ def test_a_killed_engine_is_replaced(
     assert all("Retry-After" in a.headers for a in answers if a.status_code == 503)
 
 
+def test_a_replica_that_is_killed_is_told_as_missing_until_another_is_there(
+    service: e2e.Service, client: httpx.Client, versions: list[dict]
+) -> None:
+    spec = {"version": versions[0]["result"]["version"], "replicas": 2}
+    client.put("/deployments/twins", json=spec)
+
+    def replicas(count: int) -> bool:
+        actual = client.get("/deployments/twins").json()["actual"]
+        return actual is not None and actual["replicas"] == count
+
+    e2e.wait_until(lambda: replicas(2), "both serve", service.log)
+    pid = next(p for p, _, owner in service.processes("engine") if owner.endswith("/twins"))
+
+    e2e.kill_process(pid)
+
+    e2e.wait_until(lambda: replicas(1), "one is missing", service.log)
+    assert predict(client, "twins")
+    e2e.wait_until(lambda: replicas(2), "both serve again", service.log)
+    client.delete("/deployments/twins")
+
+
 def test_a_killed_api_worker_is_replaced(service: e2e.Service, client: httpx.Client) -> None:
     before = {pid for pid, _, _ in service.processes("api")}
 

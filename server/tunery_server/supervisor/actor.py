@@ -367,7 +367,9 @@ class DeploymentActor:
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
         await self._starter.bury(dead)
         await self._record.route(self._serving, self._engines)
-        if self._engines:
+        if self._engines and self._serving is not None:
+            self._actual = actual_of(self._serving, self._engines, self._generation)
+            await self._record.write(actual=self._actual)
             return
         if (deaths := self._backoff.deaths) > MAX_DEATHS:
             message = f"the engine died {deaths} times; it is still tried again"
