@@ -11,7 +11,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import msgspec
 from litestar import Request, Response
@@ -57,6 +57,12 @@ class Refusal(Exception):
         if retry_after is not None or self.status in _WAIT_SECONDS:
             wait = retry_after or _WAIT_SECONDS.get(self.status, 1)
             self.headers["Retry-After"] = str(wait)
+
+    @classmethod
+    def at(cls, code: str, pointer: str, message: str, *, hint: str | None = None) -> Self:
+        """Return the refusal of one place in the body (a JSON pointer)."""
+        error = FieldError(code=code, message=message, pointer=pointer)
+        return cls(code, message, hint=hint, errors=[error])
 
     def body(self, request_id: str, language: Language) -> bytes:
         """Return the problem as JSON."""

@@ -29,7 +29,7 @@ from tunery.types import (
 from tunery_trainer.failure import Failure
 from tunery_trainer.parent import Parent
 from tunery_trainer.protocol.applicability import OFF, unfit, unfit_abstention
-from tunery_trainer.protocol.metrics import full_name, usual_metric
+from tunery_trainer.protocol.metrics import chosen_by, usual_metric
 from tunery_trainer.protocol.recipes import FEW_ROWS, FEW_ROWS_IN_ALL, RECIPES
 
 MAX_LENGTH_CAP = 256  # tokens; more is the user's choice, since attention grows with its square
@@ -160,8 +160,7 @@ def resolve(
     if found.task == "multi_label":
         unteachable.add("train_on_validation")  # which choose the thresholds
     if (stopping := asked.early_stopping) is not None:
-        usual = found.primary_metric or usual_metric(found.task)
-        metric = usual if stopping.metric == "auto" else full_name(stopping.metric)
+        metric = chosen_by(stopping, found.primary_metric) or usual_metric(found.task)
         value = msgspec.to_builtins(msgspec.structs.replace(stopping, metric=metric))
         source = resolved["early_stopping"].source
         if found.primary_metric is not None and stopping.metric == "auto":

@@ -21,7 +21,7 @@ from tunery_trainer.failure import Failure
 from tunery_trainer.hyperparameters import Advice, Circumstances, Settings, resolve, settle
 from tunery_trainer.label_names import names_of
 from tunery_trainer.parent import Parent, parent_of
-from tunery_trainer.protocol.metrics import full_name, label_of, usual_metric, wrong_with
+from tunery_trainer.protocol.metrics import chosen_by, full_name, parted, usual_metric, wrong_with
 from tunery_trainer.protocol.recipes import SCRATCH_BASE
 from tunery_trainer.protocol.specs import FinetuneRun
 from tunery_trainer.stored_texts import has_pairs
@@ -82,17 +82,12 @@ def prepare(spec: FinetuneRun, alive: Callable[[], None]) -> Prepared:
         train, validation, proof = (_few_of(rows, task) for rows in (train, validation, proof))
         settings = replace(settings, max_steps=DRY_STEPS, seeds=1, refit=False, early_stopping=None)
     train = train if lessons is None else lessons
-    measure = Measure(task, spec.labels, _metric(spec, settings), spec.abstain)
+    metric = chosen_by(settings.early_stopping, spec.primary_metric) or usual_metric(spec.task)
+    measure = Measure(task, spec.labels, metric, spec.abstain)
     _check_metric(spec.task, measure, validation)
     return Prepared(
         task, base, parent, train, validation, proof, resolved, settings, advice, baselines, measure
     )
-
-
-def _metric(spec: FinetuneRun, settings: Settings) -> str:
-    if settings.early_stopping is not None:
-        return settings.early_stopping.metric
-    return full_name(spec.primary_metric or usual_metric(spec.task))
 
 
 def _check_metric(task: TaskName, measure: Measure, validation: TokenRows) -> None:
@@ -104,7 +99,7 @@ def _check_metric(task: TaskName, measure: Measure, validation: TokenRows) -> No
     labels, metric = measure.labels, measure.metric
     if (why := wrong_with(metric, task, labels)) is not None:
         raise Failure("no-such-metric", why)
-    label = label_of(metric)
+    _, label = parted(metric)
     if label is None or not len(validation):
         return
     if not measure.task.counts(validation.labels, len(labels))[labels.index(label)]:

@@ -21,6 +21,11 @@ def text_columns(parquet: Path) -> list[str]:
     return ["text", PAIR] if has_pairs(parquet) else ["text"]
 
 
+def joined(text: Text) -> str:
+    """Return a text as it is, and a pair as one, which no single text is."""
+    return text if isinstance(text, str) else "\0".join(text)
+
+
 def texts_of(columns: Sequence[Any]) -> list[Text]:
     """Return the texts of one column, or the pairs of two; shapes: Arrow columns (rows)."""
     lists: list[list[str]] = [column.to_pylist() for column in columns]

@@ -48,6 +48,15 @@ class Teacher:
         return said
 
 
+def stratified_folds(targets: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row (rows,), at random; each holds its share of every label."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    order = order[np.argsort(targets[order], kind="stable")]
+    fold = np.empty(len(targets), np.int64)
+    fold[order] = np.arange(len(targets)) % folds
+    return fold
+
+
 def unseen(
     texts: Sequence[str],
     targets: NDArray[np.int64],
@@ -59,10 +68,7 @@ def unseen(
 
     `alive` is called before each of them learns, and may raise to end it.
     """
-    order = np.random.default_rng(seed).permutation(len(texts))
-    order = order[np.argsort(targets[order], kind="stable")]
-    fold = np.empty(len(texts), np.int64)
-    fold[order] = np.arange(len(texts)) % FOLDS  # so that each holds its share of every label
+    fold = stratified_folds(targets, FOLDS, seed)
     said = np.zeros((len(texts), labels), np.float32)
     for number in range(min(FOLDS, len(texts))):
         alive()

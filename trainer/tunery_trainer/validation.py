@@ -15,7 +15,7 @@ from tunery.types import Abstain, PlateauSchedule
 from tunery_trainer.data import TokenRows
 from tunery_trainer.forward import Forward
 from tunery_trainer.hyperparameters import Settings
-from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, figure_of, label_of
+from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, figure_of, parted
 from tunery_trainer.state import TrainingState
 from tunery_trainer.tasks import Fit, Targets, Task
 
@@ -38,7 +38,7 @@ class Measure(NamedTuple):
             for name, metric in scores.metrics.items()
             if metric.value is not None and (name == self.metric or not name.endswith(_UNTOLD))
         }
-        if label_of(self.metric) is not None:
+        if parted(self.metric)[1] is not None:
             # A label that no row is given has no precision; for a choice that is none.
             found[self.metric] = figure_of(scores, self.metric) or 0.0
         return found

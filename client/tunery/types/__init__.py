@@ -3,6 +3,7 @@
 Depends on msgspec alone, so that the SDK, the server and the trainer can share it.
 """
 
+from tunery.types._meta import METRIC_PATTERN
 from tunery.types.abstention import (
     Abstain,
     AbstainByCost,
@@ -204,6 +205,7 @@ __all__ = [
     "MAX_INPUTS",
     "MAX_TEXT_CHARACTERS",
     "MEDIA_TYPES",
+    "METRIC_PATTERN",
     "PARQUET",
     "PROBLEMS",
     "SPLITS",

@@ -28,9 +28,8 @@ NAME_PATTERN = r"^(?!.*\.\.)[^\x00-\x1f\x7f\\]{1,128}$"
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 
 # A figure of all rows, or of those of a label: recall@spam.
-MetricName = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}(@[^\x00-\x1f\x7f]{1,200})?$", max_length=265)
-]
+METRIC_PATTERN = r"[a-z][a-z0-9_]{0,63}(@[^\x00-\x1f\x7f]{1,200})?"
+MetricName = Annotated[str, msgspec.Meta(pattern=f"^{METRIC_PATTERN}$", max_length=265)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 Whole = Annotated[int, msgspec.Meta(ge=-MAX_INT, le=MAX_INT)]
 Ratio = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]

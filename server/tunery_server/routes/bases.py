@@ -7,7 +7,6 @@ where its row says that it lies.
 from pathlib import Path
 from typing import NamedTuple
 
-from tunery.types import FieldError
 from tunery_server.base_models import positions_of
 from tunery_server.db.queries import models
 from tunery_server.pagination import is_slug
@@ -51,5 +50,4 @@ async def find_base(request: Request, name: str, *, pointer: str) -> Base:
                 return Base(directory, positions_of(directory), lineage, is_version=True)
     allowed = ", ".join(listed.ids())
     message = f"{quote(name)} is neither one of {allowed} nor a version of this project"[:300]
-    error = FieldError(code="unknown-base-model", message=message, pointer=pointer)
-    raise Refusal("unknown-base-model", message, errors=[error])
+    raise Refusal.at("unknown-base-model", pointer, message)

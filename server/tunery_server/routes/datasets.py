@@ -16,7 +16,6 @@ from tunery.types import (
     SPLIT_COLUMNS,
     Dataset,
     DatasetSpec,
-    FieldError,
     Page,
     Report,
     encoding_hint,
@@ -195,8 +194,7 @@ async def _find(request: Request, dataset_id: str) -> Dataset:
 def _file_ids(spec: DatasetSpec) -> list[str]:
     if (spec.file is None) == (spec.files is None):
         message = "give exactly one of file and files"
-        error = FieldError(code="schema-violation", message=message, pointer="/file")
-        raise Refusal("schema-violation", message, errors=[error])
+        raise Refusal.at("schema-violation", "/file", message)
     if spec.files is None:
         return [spec.file or ""]
     parts = (spec.files.train, spec.files.test, spec.files.validation)
@@ -224,24 +222,20 @@ def _check_columns(spec: DatasetSpec) -> None:
         return
     if columns.label_separator is not None and spec.task != "multi_label":
         message = f"label_separator is for multi_label, not for {spec.task}"
-        error = FieldError(
-            code="schema-violation", message=message, pointer="/columns/label_separator"
-        )
-        raise Refusal("schema-violation", message, errors=[error])
+        raise Refusal.at("schema-violation", "/columns/label_separator", message)
     named = {"text": columns.text, "label": columns.label, "text_pair": columns.text_pair}
     for one, other in itertools.combinations(named, 2):
         if named[one] == named[other]:
             message = f"{one} and {other} are both {quote(named[one] or '')}; name two columns"
-            error = FieldError(code="schema-violation", message=message, pointer="/columns")
-            raise Refusal("schema-violation", message, errors=[error])
+            raise Refusal.at("schema-violation", "/columns", message)
 
 
 def _check_encoding(encoding: str) -> None:
     if encoding == "auto" or encoding_of(encoding) is not None:
         return
     message = f"{quote(encoding)} is no text encoding that is read"
-    error = FieldError(code="schema-violation", message=message, pointer="/policies/encoding")
-    raise Refusal("schema-violation", message, hint=encoding_hint(encoding), errors=[error])
+    hint = encoding_hint(encoding)
+    raise Refusal.at("schema-violation", "/policies/encoding", message, hint=hint)
 
 
 HANDLERS = [register, list_all, show, remove, report]

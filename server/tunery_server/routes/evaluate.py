@@ -9,7 +9,16 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import ErrorPage, ErrorSort, EvaluateSpec, Evaluation, Job, Page, Split
+from tunery.types import (
+    METRIC_PATTERN,
+    ErrorPage,
+    ErrorSort,
+    EvaluateSpec,
+    Evaluation,
+    Job,
+    Page,
+    Split,
+)
 from tunery_server import leaderboard
 from tunery_server.answers import answer
 from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
@@ -73,7 +82,7 @@ async def list_all(
     sort: Annotated[
         str | None,
         QueryParameter(
-            pattern=r"^-?[a-z][a-z0-9_]{0,63}(@[^\x00-\x1f\x7f]{1,200})?$",
+            pattern=f"^-?{METRIC_PATTERN}$",
             max_length=300,
             description="A metric, the least first, or with - before it the largest; evaluations "
             "that have no such figure are left out. Else the newest come first.",

@@ -253,8 +253,7 @@ def _check_gate(spec: FinetuneSpec, gate: Gate, dataset: Row[Any]) -> None:
 
 
 def _refusal(code: str, pointer: str, message: str) -> Refusal:
-    error = FieldError(code=code, message=message[:300], pointer=pointer)
-    return Refusal(code, message[:300], errors=[error])
+    return Refusal.at(code, pointer, message[:300])
 
 
 HANDLERS = [start, estimate]

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import SPLITS, FieldError, Job, LabelIssuePage, LabelIssuesSpec, Split
+from tunery.types import SPLITS, Job, LabelIssuePage, LabelIssuesSpec, Split
 from tunery_server.answers import answer
 from tunery_server.db.queries import datasets, jobs, label_issues
 from tunery_server.idempotency import Created, create
@@ -37,8 +37,7 @@ async def find(
     base = await find_base(request, data.base_model, pointer="/base_model")
     if base.is_version:
         message = f"{quote(data.base_model)} has learned labels, wrong ones too; name a base model"
-        error = FieldError(code="schema-violation", message=message, pointer="/base_model")
-        raise Refusal("schema-violation", message, errors=[error])
+        raise Refusal.at("schema-violation", "/base_model", message)
     if not is_id(dataset_id, "ds"):
         raise unknown(dataset_id)
 

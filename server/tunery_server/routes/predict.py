@@ -8,7 +8,6 @@ from litestar.params import JSONBody
 from tunery.types import (
     MAX_INPUTS,
     MAX_TEXT_CHARACTERS,
-    FieldError,
     PredictRequest,
     PredictResponse,
     TextInput,
@@ -38,7 +37,7 @@ async def predicted(request: Request, data: PredictRequest) -> PredictResponse:
     """
     check_inputs(data.inputs)
     if len(data.inputs) * data.top_k > MAX_SCORES:
-        raise _refusal("batch-too-large", "/top_k", f"{len(data.inputs)} inputs x {data.top_k}")
+        raise Refusal.at("batch-too-large", "/top_k", f"{len(data.inputs)} inputs x {data.top_k}")
     asked = request.headers.get("x-request-timeout-ms")
     timeout_seconds = _timeout_ms(asked, request.services.settings.predict_timeout_ms) / 1000
     gone = asyncio.ensure_future(_hang_up(request))
@@ -67,9 +66,9 @@ def check_inputs(inputs: list[TextInput]) -> None:
         Refusal: 413 for too much, 422 for nothing.
     """
     if not inputs:
-        raise _refusal("empty-batch", "/inputs", "there are no inputs")
+        raise Refusal.at("empty-batch", "/inputs", "there are no inputs")
     if len(inputs) > MAX_INPUTS:
-        raise _refusal("batch-too-large", "/inputs", f"{len(inputs)} inputs")
+        raise Refusal.at("batch-too-large", "/inputs", f"{len(inputs)} inputs")
     for i, each in enumerate(inputs):
         if isinstance(each, TextPair):
             _check_text(each.text, f"/inputs/{i}/text")
@@ -80,14 +79,9 @@ def check_inputs(inputs: list[TextInput]) -> None:
 
 def _check_text(text: str, pointer: str) -> None:
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise _refusal("text-too-large", pointer, f"{len(text)} characters")
+        raise Refusal.at("text-too-large", pointer, f"{len(text)} characters")
     if not text or text.isspace():
-        raise _refusal("empty-text", pointer, "the text is empty")
-
-
-def _refusal(code: str, pointer: str, message: str) -> Refusal:
-    error = FieldError(code=code, message=message, pointer=pointer)
-    return Refusal(code, message, errors=[error])
+        raise Refusal.at("empty-text", pointer, "the text is empty")
 
 
 def _timeout_ms(given: str | None, default: int) -> int:

@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tunery.types import FieldError
 from tunery_server.db.queries import checkpoints, models
 from tunery_server.ids import is_id
 from tunery_server.problems import Refusal, quote
@@ -19,8 +18,7 @@ def one_target(version: str | None, checkpoint: str | None) -> None:
     """
     if (version is None) == (checkpoint is None):
         message = "give exactly one of version and checkpoint"
-        error = FieldError(code="schema-violation", message=message, pointer="/version")
-        raise Refusal("schema-violation", message, errors=[error])
+        raise Refusal.at("schema-violation", "/version", message)
 
 
 async def find_target(

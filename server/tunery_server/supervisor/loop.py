@@ -31,15 +31,11 @@ from tunery_server.base_models import BaseModels
 from tunery_server.db.engine import Database
 from tunery_server.db.migrate import upgrade
 from tunery_server.db.queries import (
-    checkpoints,
-    datasets,
+    artifacts,
     deployments,
-    evaluations,
     files,
     jobs,
     keys,
-    label_issues,
-    models,
     processes,
 )
 from tunery_server.db.states import LIVE
@@ -213,8 +209,7 @@ class Supervisor:
         await self._artifacts.prepare()
         async with self._database.read() as connection:
             named = {files.artifact(sha256) for sha256 in await files.sha256s(connection)}
-            for resource in (datasets, checkpoints, models, evaluations, label_issues):
-                named |= await resource.artifacts(connection)
+            named |= await artifacts.named(connection)
         await self._artifacts.sweep(named)
 
     async def _run_reader(self) -> None:

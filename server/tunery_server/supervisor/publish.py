@@ -29,6 +29,7 @@ from tunery_server.artifacts import Artifacts
 from tunery_server.db.columns import now, stamp
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import (
+    artifacts,
     checkpoints,
     datasets,
     deployments,
@@ -48,7 +49,7 @@ from tunery_trainer.protocol.events import (
     LabelIssuesFound,
     Rejected,
 )
-from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, full_name
+from tunery_trainer.protocol.metrics import LOWER_IS_BETTER, chosen_by
 
 CANCELLED = ErrorInfo(
     code="job-error", message="the job was cancelled", hint="Register the file again."
@@ -262,9 +263,8 @@ class Publisher:
     async def _remove_unnamed(self, key: str) -> None:
         # A commit that raised may have been one whose answer was lost: then a row names the key.
         async with self._database.read() as connection:
-            for resource in (datasets, checkpoints, models, evaluations, label_issues):
-                if key in await resource.artifacts(connection):
-                    return
+            if key in await artifacts.named(connection):
+                return
         await self._artifacts.remove(key)
 
     async def _unless(self, moved: bool, key: str, job: Row[Any]) -> None:
@@ -385,7 +385,8 @@ def _verified(work: Path, made: Made, made_at: str) -> Path:
 
 def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
     """Return checkpoints, the best ones first; those without a figure come last."""
-    name = _chosen_by(msgspec.convert(job.spec, FinetuneSpec))
+    spec = msgspec.convert(job.spec, FinetuneSpec)
+    name = chosen_by(spec.hyperparameters.early_stopping, spec.primary_metric) or "macro_f1"
     if not any(name in row.metrics for row in rows):
         name = "loss"  # the usual one of numbers
     sign = 1 if name in LOWER_IS_BETTER else -1
@@ -396,10 +397,3 @@ def _by_metric(job: Row[Any], rows: Any) -> list[Row[Any]]:
         return math.inf if value is None else sign * value
 
     return sorted(rows, key=rank)
-
-
-def _chosen_by(spec: FinetuneSpec) -> str:
-    stopping = spec.hyperparameters.early_stopping
-    if stopping is not None and stopping.metric != "auto":
-        return full_name(stopping.metric)
-    return full_name(spec.primary_metric or "macro_f1")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunery_trainer.protocol.metrics import figure_of
+from tunery_trainer.stored_texts import joined
 from tunery_trainer.tasks import Fit, Targets, Task, Text, task_named
 from tunery_trainer.teacher import INVERSE_REGULARISATION, new_vectors
 
@@ -87,9 +88,9 @@ def _vectors(
     alive: Callable[[], None],
 ) -> Vectors:
     vectors = new_vectors()
-    features = vectors.fit_transform([_joined(texts[i]) for i in read])
+    features = vectors.fit_transform([joined(texts[i]) for i in read])
     alive()
-    asked = vectors.transform([_joined(each) for each in held_out])
+    asked = vectors.transform([joined(each) for each in held_out])
     alive()
     return Vectors(read, features, asked)
 
@@ -152,7 +153,3 @@ def _logistic(rows: int) -> Any:
         tol=None,
         random_state=_SEED,
     )
-
-
-def _joined(text: Text) -> str:
-    return text if isinstance(text, str) else "\0".join(text)

@@ -16,7 +16,7 @@ from tunery_trainer.evaluate.abstention import risk_area
 from tunery_trainer.evaluate.bootstrap import metrics_of, redrawn_confusions, redrawn_rows
 from tunery_trainer.evaluate.calibration import bins_of, expected_error
 from tunery_trainer.evaluate.ranking import NOBODY, ONE_SIDED, Ranking, mean_of, or_none, ranking_of
-from tunery_trainer.protocol.metrics import label_of
+from tunery_trainer.protocol.metrics import parted
 from tunery_trainer.tasks import Judged, Scores, Targets, Task
 from tunery_trainer.tasks.figures import Figures, Tally
 
@@ -58,7 +58,7 @@ def one_label(
     targets: NDArray[np.int64],
     judged: Judged,
     labels: Sequence[str],
-    primary: str = "accuracy",
+    primary: str,
 ) -> Figures:
     """Return the figures of rows that have one label each.
 
@@ -105,7 +105,7 @@ def several_labels(
     truth: NDArray[np.bool_],
     losses: Floats,
     labels: Sequence[str],
-    primary: str = "micro_f1",
+    primary: str,
 ) -> Figures:
     """Return the figures of rows that have any number of labels.
 
@@ -181,10 +181,8 @@ def _counted(tally: Tally) -> dict[str, Floats]:
 
 def _of_label(tally: Tally, name: str, labels: Sequence[str]) -> dict[str, Floats]:
     """Return a figure of one label by its name; nothing where it names one of all rows."""
-    label = label_of(name)
-    if label is None:
-        return {}
-    return {name: tally.of_label(name.partition("@")[0], labels.index(label))}
+    figure, label = parted(name)
+    return {} if label is None else {name: tally.of_label(figure, labels.index(label))}
 
 
 def _by_row(

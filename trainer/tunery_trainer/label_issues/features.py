@@ -17,12 +17,11 @@ from tunery_trainer.base_facts import BaseFacts
 from tunery_trainer.ingest.pulse import Pulse
 from tunery_trainer.model import new_classifier, quiet
 from tunery_trainer.padding import MAX_TOKENS, forward_in_batches
+from tunery_trainer.stored_texts import joined
 from tunery_trainer.tasks import Text, task_named
 from tunery_trainer.teacher import new_vectors
 
-MAX_LENGTH = (
-    256  # tokens of a text: its beginning tells the label, and more costs more than it says
-)
+MAX_LENGTH = 256  # tokens of a text, whose beginning tells the label
 CHUNK_ROWS = 1000  # between two signs of life
 STRINGS = 20_000  # the commonest; all 156,000 of waimai_10k take ten times as long, to the same end
 WIDTH = 256
@@ -73,7 +72,7 @@ def counted(texts: Sequence[Text], seed: int, pulse: Pulse) -> NDArray[np.float3
     from sklearn.utils.extmath import randomized_svd
 
     pulse.beat("embedding", 0, len(texts))
-    plain = [text if isinstance(text, str) else "\0".join(text) for text in texts]
+    plain = [joined(text) for text in texts]
     sample = np.random.default_rng(seed).permutation(len(plain))[:SAMPLE_ROWS]
     strings = new_vectors().set_params(max_features=STRINGS, dtype=np.float32)
     known = strings.fit_transform([plain[i] for i in sample])

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from tunery_trainer.ingest.normalise import Normaliser, hashes
 from tunery_trainer.ingest.pulse import Pulse
 from tunery_trainer.probe import logistic_regression
+from tunery_trainer.stored_texts import joined
 from tunery_trainer.tasks import Text
+from tunery_trainer.teacher import stratified_folds
 
 
 class Said(NamedTuple):
@@ -32,14 +34,9 @@ def folds_of(
     texts: Sequence[Text], targets: NDArray[np.int64], folds: int, seed: int
 ) -> NDArray[np.int64]:
     """Return the fold of each row (rows,); every label is spread over as many as it has texts."""
-    joined = [text if isinstance(text, str) else "\0".join(text) for text in texts]
-    same = hashes(Normaliser().fold_all([text.encode() for text in joined]))
+    same = hashes(Normaliser().fold_all([joined(text).encode() for text in texts]))
     _, first, group = np.unique(same, return_index=True, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(targets[first][order], kind="stable")]
-    fold = np.empty(len(first), np.int64)
-    fold[order] = np.arange(len(first)) % folds
-    return fold[group]
+    return stratified_folds(targets[first], folds, seed)[group]
 
 
 def out_of_fold(

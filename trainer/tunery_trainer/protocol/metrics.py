@@ -6,7 +6,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tunery.types import ClassMetrics, Metric, Task
+from tunery.types import ClassMetrics, EarlyStopping, Metric, Task
 
 MEANS = ("macro", "micro", "weighted")
 OF_LABEL = ("precision", "recall", "f1", "f05", "f2")
@@ -45,34 +45,41 @@ def full_name(name: str) -> str:
     return f"macro_{name}" if name in {"f1", "f05", "f2"} else name
 
 
-def label_of(name: str) -> str | None:
-    """Return the label whose figure is named; null for a figure of all rows."""
-    _, at, label = name.partition("@")
-    return label if at else None
+def parted(name: str) -> tuple[str, str | None]:
+    """Return the figure that is named, and the label whose it is; null for one of all rows."""
+    figure, at, label = name.partition("@")
+    return figure, label if at else None
+
+
+def chosen_by(stopping: EarlyStopping | None, primary: str | None) -> str | None:
+    """Return the figure that chooses the best checkpoint; null where nobody says."""
+    asked = primary if stopping is None or stopping.metric == "auto" else stopping.metric
+    return None if asked is None else full_name(asked)
 
 
 def wrong_with(name: str, task: Task, labels: Sequence[str]) -> str | None:
     """Return why a task with these labels has no such figure; null where it has."""
-    figure, at, label = name.partition("@")
-    if at and task == "regression":
-        return f"{task} has no labels, whose {figure} could be meant"
-    if at and figure not in OF_LABEL:
-        return f"a label has no {figure[:80]}; it has {', '.join(OF_LABEL)}"
-    if at and label not in labels:
-        return f"{label[:80]!r} is none of the {len(labels)} labels"
-    if not at and full_name(name) not in METRICS[task]:
+    figure, label = parted(name)
+    if label is None:
+        if full_name(name) in METRICS[task]:
+            return None
         return f"{task} has no {name[:80]}; it has {', '.join(sorted(METRICS[task]))}"
+    if task == "regression":
+        return f"{task} has no labels, whose {figure} could be meant"
+    if figure not in OF_LABEL:
+        return f"a label has no {figure[:80]}; it has {', '.join(OF_LABEL)}"
+    if label not in labels:
+        return f"{label[:80]!r} is none of the {len(labels)} labels"
     return None
 
 
 def figure_of(figures: HasFigures, name: str) -> float | None:
     """Return a figure by its name; null where it is unknown or not defined."""
-    label = label_of(name)
+    figure, label = parted(name)
     if label is None:
         metric = figures.metrics.get(full_name(name))
         return None if metric is None else metric.value
     of_label = next((each for each in figures.per_class if each.label == label), None)
-    figure = name.partition("@")[0]
     if of_label is None or figure not in OF_LABEL:
         return None
     value: float | None = getattr(of_label, figure)
