@@ -13,6 +13,9 @@ EXTRAS := server,trainer,minilm,postgres,dev
 DEMO_FLAGS := $(if $(TRAIN),--train '$(TRAIN)') $(if $(TEST),--test '$(TEST)') \
               $(if $(TEXT),--text '$(TEXT)') $(if $(LABEL),--label '$(LABEL)')
 
+# Where Python may not keep what it has compiled, each process compiles torch anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test chaos bench lint openapi
 
 demo: $(STAMP)

@@ -11,8 +11,8 @@ from tests.e2e import service as e2e
 from tests.e2e.test_swap import client_of, golden_of, put
 
 PLANTED = Path(__file__).parent / "planted" / "bad_engines.py"
-CLIENTS = 4
-LOAD_SECONDS = 20  # torch takes 6 alone
+CLIENTS = 1
+LOAD_SECONDS = 45  # a load takes 2 alone, and far more on a busy machine
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def loaded(
     """Return a service of its own, of two workers, with one deployment."""
     copy = e2e.copied(service, tmp_path_factory.mktemp("loaded") / "d")
     # What was sent before the signal may be read after it, on a busy machine.
-    running = e2e.Service(copy, workers=2, unready_seconds=1)
+    running = e2e.Service(copy, workers=2, unready_seconds=5)
     running.start()
     with running.client() as client:
         e2e.deployed(client, MODEL, versions[0]["result"]["version"])

@@ -185,7 +185,7 @@ def test_deadline_cancels_in_the_engine(api: Api, tmp_path: Path) -> None:
 
     async def body() -> httpx.Response:
         async with FakeEngine(tmp_path / "a", lambda _: None) as engine:
-            answer = await predict(api, **{"X-Request-Timeout-Ms": "30"})
+            answer = await predict(api, **{"X-Request-Timeout-Ms": "500"})
             async with asyncio.timeout(5):
                 await engine.cancelled.wait()
             return answer

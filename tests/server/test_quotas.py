@@ -51,12 +51,12 @@ def test_no_rate_is_no_limit() -> None:
 
 
 def test_a_key_that_asks_too_often_is_429_and_no_other_key(api: Api) -> None:
-    api.services.quotas = Quotas(1.0)
+    api.services.quotas = Quotas(0.01)
     other = api.headers("predict")
     path = "/openapi.json"
 
     answers = [api.get(path), api.get(path), api.get(path, headers=other), api.get("/health/live")]
 
     assert [answer.status_code for answer in answers] == [200, 429, 200, 200]
-    assert answers[1].headers["retry-after"] == "1"
+    assert 0 < int(answers[1].headers["retry-after"]) <= 100
     assert msgspec.json.decode(answers[1].content)["code"] == "rate-limited"
