@@ -101,11 +101,14 @@ async def _predict(
 
 
 async def _wait_for_change(service: e2e.Service, model: str) -> http.Answer:
+    """Wait again after each change that comes before the signal."""
     path = f"/deployments/{model}"
-    etag = (await http.ask(service, http.request(service, "GET", path))).headers["etag"]
-    return await http.ask(
-        service, http.request(service, "GET", f"{path}?wait=60", If_None_Match=etag)
-    )
+    answer = await http.ask(service, http.request(service, "GET", path))
+    while answer.status == 200:
+        etag = answer.headers["etag"]
+        sent = http.request(service, "GET", f"{path}?wait=60", If_None_Match=etag)
+        answer = await http.ask(service, sent)
+    return answer
 
 
 async def _begin_upload(service: e2e.Service) -> http.Streams:

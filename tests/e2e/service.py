@@ -249,3 +249,10 @@ def copied(service: Service, where: Path) -> Path:
     shutil.copytree(service.data_dir / "artifacts", where / "artifacts", copy_function=os.link)
     shutil.copy(service.data_dir / "admin.key", where)
     return where
+
+
+def replace(path: Path, content: bytes | bytearray) -> None:
+    """Put a new file in the place of an artifact's; where the old one is linked, it stays."""
+    path.parent.chmod(0o755)
+    path.unlink()
+    path.write_bytes(content)

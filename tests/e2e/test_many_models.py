@@ -236,7 +236,6 @@ async def recreate_under_load(
 
 def damage(path: Path) -> None:
     """Flip one bit of a file."""
-    path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    path.write_bytes(content)
+    e2e.replace(path, content)
