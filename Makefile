@@ -13,7 +13,8 @@ EXTRAS := server,trainer,minilm,postgres,dev
 DEMO_FLAGS := $(if $(TRAIN),--train '$(TRAIN)') $(if $(TEST),--test '$(TEST)') \
               $(if $(TEXT),--text '$(TEXT)') $(if $(LABEL),--label '$(LABEL)')
 
-# Where Python may not keep what it has compiled, each process compiles torch anew, for seconds.
+# Where Python may not keep what it has compiled, each process compiles its imports anew, for seconds;
+# a sealed child never may, so that pip compiles what it installs.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test chaos bench lint openapi
@@ -44,6 +45,6 @@ openapi: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV); this happens once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -qq --no-compile -c constraints.txt torch==2.13.0
-	@$(PIP) install -qq --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
+	@$(PIP) install -qq -c constraints.txt torch==2.13.0
+	@$(PIP) install -qq -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
