@@ -102,12 +102,21 @@ class Loader:
             writer.transport.abort()
         self._idle.clear()
 
+    async def _connection(self) -> http.Streams:
+        """Return a kept connection that the server has not closed for idleness, or a new one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await http.connect(self._service)
+
     async def _send(self, outcome: Outcome) -> None:
         self._busy += 1
         began = time.monotonic()
         try:
             async with asyncio.timeout(DEADLINE_SECONDS + HUNG_SECONDS):
-                streams = self._idle.pop() if self._idle else await http.connect(self._service)
+                streams = await self._connection()
                 streams[1].write(self._request)
                 answer = await http.answer(streams[0])
         except TimeoutError:
