@@ -251,8 +251,10 @@ def copied(service: Service, where: Path) -> Path:
     return where
 
 
-def replace(path: Path, content: bytes | bytearray) -> None:
-    """Put a new file in the place of an artifact's; where the old one is linked, it stays."""
+def damage(path: Path) -> None:
+    """Flip a bit of an artifact's file; what it is linked to stays as it was."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
     path.parent.chmod(0o755)
     path.unlink()
     path.write_bytes(content)

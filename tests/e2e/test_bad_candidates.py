@@ -12,7 +12,7 @@ from tests.e2e.test_swap import client_of, golden_of, put
 
 PLANTED = Path(__file__).parent / "planted" / "bad_engines.py"
 CLIENTS = 1
-LOAD_SECONDS = 45  # a load takes 2 alone, and far more on a busy machine
+LOAD_SECONDS = 45  # torch takes 6 alone, and far more on a busy machine
 
 
 @pytest.fixture

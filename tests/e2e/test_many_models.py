@@ -171,7 +171,7 @@ def test_recreate_with_a_bad_candidate_brings_the_old_one_back(
     golden: load.Golden,
 ) -> None:
     checkpoint = versions[1]["result"]["checkpoint"]
-    damage(narrow.data_dir / "artifacts" / "checkpoints" / checkpoint / "model.safetensors")
+    e2e.damage(narrow.data_dir / "artifacts" / "checkpoints" / checkpoint / "model.safetensors")
     put(asking, "a", version=names[0])
 
     made, outcome = asyncio.run(recreate_under_load(narrow, {"checkpoint": checkpoint}, golden))
@@ -232,10 +232,3 @@ async def recreate_under_load(
         client.headers.update(PATIENT)
         client.timeout = httpx.Timeout(e2e.DEADLINE_SECONDS)
         return made, await load.under_load(client, "a", golden, recreate, clients=4)
-
-
-def damage(path: Path) -> None:
-    """Flip one bit of a file."""
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    e2e.replace(path, content)
