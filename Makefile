@@ -7,7 +7,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 # Test files that run at once, in their order: those with few tests, which start services, are slow,
 # and would be last, on one core, by their number of tests.
 JOBS ?= 2
-EXTRAS := server,trainer,minilm,postgres,dev
+EXTRAS := server,trainer,minilm,postgres,png,dev
 
 # make demo TRAIN=train.csv TEST=test.csv TEXT=text LABEL=category
 DEMO_FLAGS := $(if $(TRAIN),--train '$(TRAIN)') $(if $(TEST),--test '$(TEST)') \

@@ -214,10 +214,13 @@ CHINESE: dict[str, str] = {
     "Write the report of an evaluation, a page for people. EVALUATION is an id.": (
         "写出评估报告，供人阅读的网页。EVALUATION 是一个 ID。"
     ),
-    "Where it is written; a name in .md gets the model card.": (
-        "写入的位置；以 .md 结尾则写模型卡片。"
+    "Where it is written, report.html or PLOT.svg if not given; a name in .md gets the model "
+    "card, one in .png the plot as pixels.": (
+        "写入的位置，默认 report.html 或 PLOT.svg；"
+        "以 .md 结尾则写模型卡片，以 .png 结尾则把图写成像素。"
     ),
-    "This one only, as SVG.": "只要这张图，格式为 SVG。",
+    "This one only.": "只要这张图。",
+    "a PNG is one plot: give --plot": "PNG 只能是一张图：请给出 --plot",
     "{path} is written": "已写入 {path}",
     "Only of this one: its id or name.": "只列出该数据集的（ID 或名称）。",
     "Only of these rows.": "只列出该划分的。",
@@ -584,6 +587,10 @@ CHINESE: dict[str, str] = {
     "this needs the server, which is not installed here. Install it:\n"
     "    pip install 'tunery[server,trainer,minilm]'": (
         "需要 server，但本机没有安装。安装：\n    pip install 'tunery[server,trainer,minilm]'"
+    ),
+    "a PNG needs resvg, which is not installed here. Install it:\n"
+    "    pip install 'tunery[png]'": (
+        "写 PNG 需要 resvg，但本机没有安装。安装：\n    pip install 'tunery[png]'"
     ),
     # The doctor
     "tunery": "tunery",

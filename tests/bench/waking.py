@@ -12,6 +12,7 @@ import httpx
 from tests.e2e import service as e2e
 
 TURNS = 10
+BUDGET = 1.2  # of what one model holds alone; two, which share libraries, hold less than twice that
 STAY_SECONDS = 1.0  # that the one that has to leave is left alone, see room.py
 
 
@@ -21,7 +22,7 @@ def waking(service: e2e.Service) -> None:
         held = client.get("/deployments/intent").json()["actual"]["memory_bytes"]
     with tempfile.TemporaryDirectory(prefix="tunery-bench-") as folder:
         copy = e2e.copied(service, Path(folder) / "d")
-        with e2e.running(copy, threads=2, engine_memory=int(1.5 * held)) as narrow:
+        with e2e.running(copy, threads=2, engine_memory=int(BUDGET * held)) as narrow:
             _take_turns(narrow)
 
 
@@ -34,6 +35,7 @@ def _take_turns(service: e2e.Service) -> None:
         for turn in range(TURNS):
             time.sleep(STAY_SECONDS)
             model = "ab"[turn % 2]
+            e2e.wait_for(client, f"/deployments/{model}", lambda body: body["status"] == "idle")
             seconds.append(_seconds_to_answer(client, model))
             deployment = e2e.wait_for(
                 client, f"/deployments/{model}", lambda body: body["status"] == "ready"

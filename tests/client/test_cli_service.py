@@ -4,6 +4,7 @@ import io
 import json
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -713,3 +714,32 @@ def test_a_report_is_written_as_what_its_name_says(
     assert asked[-1].url.path == "/evaluations/eval_1/report"
     assert (asked[-1].headers["Accept"], dict(asked[-1].url.params)) == (accept, query)
     assert Path(given[1]).read_text("utf-8") == "é 好"
+
+
+DRAWN = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 30 20" width="30" height="20">
+<rect width="30" height="20" fill="#2563eb"/></svg>"""
+
+
+def test_a_plot_is_written_as_svg_or_as_a_png_of_twice_its_size() -> None:
+    with listening(lambda _: httpx.Response(200, text=DRAWN)) as url:
+        assert main(["report", "eval_1", "--plot", "confusion", "--url", url]) == 0
+        as_png = ["-o", "plot.png", "--plot", "confusion"]
+        assert main(["report", "eval_1", *as_png, "--url", url]) == 0
+
+    assert Path("confusion.svg").read_text("utf-8") == DRAWN
+    png = Path("plot.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n")
+    assert struct.unpack(">II", png[16:24]) == (60, 40)  # IHDR: width, height
+
+
+def test_a_png_without_a_plot_or_without_resvg_is_refused_before_anything_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "eval_1", "-o", "page.png"]) == 2
+    assert "give --plot" in capsys.readouterr().err
+
+    monkeypatch.setitem(sys.modules, "resvg_py", None)  # as if it were not installed
+    assert main(["report", "eval_1", "-o", "plot.png", "--plot", "confusion"]) == 2
+
+    assert "pip install 'tunery[png]'" in capsys.readouterr().err
+    assert not Path("plot.png").exists()

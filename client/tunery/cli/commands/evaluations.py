@@ -10,6 +10,7 @@ from rich.text import Text
 from tunery.cli.commands.jobs import print_started
 from tunery.cli.names import dataset_id
 from tunery.cli.options import Command
+from tunery.cli.png import png_of, require_png
 from tunery.cli.tables import ago, facts, table
 from tunery.cli.terminal import Terminal
 from tunery.cli.watch import watch_job
@@ -144,23 +145,28 @@ def errors(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    default="report.html",
-    show_default=True,
-    help="Where it is written; a name in .md gets the model card.",
+    help="Where it is written, report.html or PLOT.svg if not given; a name in .md gets the model "
+    "card, one in .png the plot as pixels.",
 )
-@click.option("--plot", type=click.Choice(get_args(EvaluationPlot)), help="This one only, as SVG.")
+@click.option("--plot", type=click.Choice(get_args(EvaluationPlot)), help="This one only.")
 @click.pass_obj
-def report(terminal: Terminal, evaluation: str, output: Path, plot: Any) -> None:
+def report(terminal: Terminal, evaluation: str, output: Path | None, plot: Any) -> None:
     """Write the report of an evaluation, a page for people. EVALUATION is an id."""
     evaluations = terminal.client.evaluations
+    path = output or Path("report.html" if plot is None else f"{plot}.svg")
+    as_pixels = path.suffix == ".png"
+    if as_pixels and plot is None:
+        raise click.UsageError(terminal.translate("a PNG is one plot: give --plot"))
+    if as_pixels:
+        require_png(terminal)
     if plot is not None:
         text = evaluations.plot(evaluation, plot)
-    elif output.suffix == ".md":
+    elif path.suffix == ".md":
         text = evaluations.card(evaluation)
     else:
         text = evaluations.report(evaluation)
-    output.write_text(text, "utf-8")
-    terminal.say("{path} is written", path=output)
+    path.write_bytes(png_of(text) if as_pixels else text.encode())
+    terminal.say("{path} is written", path=path)
 
 
 @click.command("evaluations", cls=Command)
