@@ -30,6 +30,8 @@ chaos: $(STAMP)
 
 bench: $(STAMP)
 	@$(VENV)/bin/python tests/bench/run.py
+	@$(VENV)/bin/python tests/bench/serving.py
+	@$(VENV)/bin/python tests/bench/peers.py
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check -q .

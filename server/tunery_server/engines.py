@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tunery.types import PROBLEMS, Prediction, PredictRequest
+from tunery.types import PROBLEMS, Prediction, PredictRequest, TextInput
 from tunery_server.db.engine import Database
 from tunery_server.db.queries.deployments import Route
 from tunery_server.news import News
@@ -34,7 +34,8 @@ from tunery_trainer.protocol.wire import (
 T = TypeVar("T", bound=Reply)
 
 READER_SECONDS = 30.0
-_MAX_WAITING = 256  # of one worker: each holds its texts
+_MAX_WAITING = 256  # requests of one worker that wait for models
+_MAX_WAITING_CHARACTERS = 50_000_000  # of their texts, which are held meanwhile
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
 _MIN_PART_INPUTS = 16  # of one replica: fewer fill no batch
 
@@ -50,6 +51,7 @@ class Engines:
         self._news = news
         self._waking = Waking(database, news)
         self._waiting = 0  # requests that know no engine yet
+        self._waiting_characters = 0
         self._reader = str(reader)
         self._routes: dict[tuple[str, str], list[Route]] = {}
         self._deployments: dict[tuple[str, str], str] = {}  # whose routes these were last
@@ -76,7 +78,7 @@ class Engines:
             ClientGone: the client has hung up.
         """
         give_up_at = asyncio.get_running_loop().time() + timeout_seconds
-        routes = await self._routes_to(project, request.model, give_up_at, gone)
+        routes = await self._routes_to(project, request, give_up_at, gone)
         parts = _parts(len(request.inputs), len(routes))
         while True:
             asked = [self._predict(project, request, part, give_up_at, gone) for part in parts]
@@ -98,7 +100,7 @@ class Engines:
         clock = asyncio.get_running_loop().time
         lost: set[str] = set()  # sockets of engines that have died under this request
         while (left := give_up_at - clock()) > 0:
-            routes = await self._routes_to(project, request.model, give_up_at, gone)
+            routes = await self._routes_to(project, request, give_up_at, gone)
             route = self._choose([each for each in routes if each.socket not in lost] or routes)
             message = Predict(
                 id=next(self._ids),
@@ -119,7 +121,7 @@ class Engines:
             if isinstance(reply, Answered):
                 return reply
             if isinstance(reply, Moved):
-                await self._moved(project, request.model, route, give_up_at, gone)
+                await self._moved(project, request, route, give_up_at, gone)
                 continue
             raise _refusal(reply)
         raise Refusal("deadline-exceeded", "the model did not answer in time")
@@ -153,23 +155,33 @@ class Engines:
         self._connections.clear()
 
     async def _routes_to(
-        self, project: str, model: str, give_up_at: float, gone: asyncio.Future[None]
+        self, project: str, request: PredictRequest, give_up_at: float, gone: asyncio.Future[None]
     ) -> list[Route]:
+        model = request.model
         known = self._routes.get((project, model))
         if known is not None:
             return known
-        if self._waiting >= _MAX_WAITING and self._waking.is_unserved(project, model):
+        characters = sum(map(_characters, request.inputs))
+        full = (
+            self._waiting >= _MAX_WAITING
+            or self._waiting_characters + characters > _MAX_WAITING_CHARACTERS
+        )
+        if full and self._waking.is_unserved(project, model):
             raise Refusal("model-loading", f"{self._waiting} requests wait for models already")
         search = self._waking.routes(project, model)
         self._waiting += 1
+        self._waiting_characters += characters
         try:
             await _first_of(search, gone, give_up_at)
         finally:
             self._waiting -= 1
+            self._waiting_characters -= characters
         if search.done():
-            found = self._routes[project, model] = search.result()
-            self._deployments[project, model] = found[0].name
-            return found
+            found = search.result()
+            if self._waking.is_current(found):
+                self._routes[project, model] = found.routes
+            self._deployments[project, model] = found.routes[0].name
+            return found.routes
         if gone.done():
             raise ClientGone
         raise Refusal("model-loading", f"{model} is still being loaded")
@@ -227,15 +239,15 @@ class Engines:
     async def _moved(
         self,
         project: str,
-        model: str,
+        request: PredictRequest,
         route: Route,
         give_up_at: float,
         gone: asyncio.Future[None],
     ) -> None:
-        self._forget(project, model)
+        self._forget(project, request.model)
         with self._news.watching(f"{NEWS_PREFIX}{project}/{route.name}") as watch:
-            if route in await self._routes_to(project, model, give_up_at, gone):
-                self._forget(project, model)
+            if route in await self._routes_to(project, request, give_up_at, gone):
+                self._forget(project, request.model)
                 left = give_up_at - asyncio.get_running_loop().time()
                 await watch.changed(max(0.0, min(left, _SETTLE_SECONDS)))
 
@@ -247,6 +259,10 @@ class Engines:
             project = key.removeprefix(NEWS_PREFIX).partition("/")[0]
             for known in [known for known in self._routes if known[0] == project]:
                 del self._routes[known]
+
+
+def _characters(each: TextInput) -> int:
+    return len(each) if isinstance(each, str) else len(each.text) + len(each.text_pair)
 
 
 def _parts(inputs: int, replicas: int) -> list[slice]:

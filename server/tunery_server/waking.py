@@ -6,6 +6,7 @@ idle, and waits for what is being loaded; all requests for a model wait together
 
 import asyncio
 import re
+from typing import NamedTuple
 
 from tunery.types import Deployment
 from tunery_server.db.engine import Database
@@ -18,20 +19,33 @@ NEWS_PREFIX = "deployment:"
 _MODEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]{0,8})?|ckpt_[0-9A-Z]{26}")
 
 
+class Found(NamedTuple):
+    """The engines of a model, and how much news of deployments there had been before the look."""
+
+    routes: list[Route]
+    heard: int
+
+
 class Waking:
     """What is being waited for in this worker."""
 
     def __init__(self, database: Database, news: News) -> None:
         self._database = database
         self._news = news
-        self._searches: dict[tuple[str, str], asyncio.Task[list[Route]]] = {}
+        self._searches: dict[tuple[str, str], asyncio.Task[Found]] = {}
         self._unserved: set[tuple[str, str]] = set()
+        self._heard = 0
+        news.on_news(self._on_news)
+
+    def is_current(self, found: Found) -> bool:
+        """Return whether nothing was heard since it was looked for, so that it may be kept."""
+        return found.heard == self._heard
 
     def is_unserved(self, project: str, model: str) -> bool:
         """Return whether a model is known to have no engine yet."""
         return (project, model) in self._unserved
 
-    def routes(self, project: str, model: str) -> "asyncio.Task[list[Route]]":
+    def routes(self, project: str, model: str) -> "asyncio.Task[Found]":
         """Return the search for the engines of a model, which ends when there are some.
 
         Raises, as its result:
@@ -51,24 +65,26 @@ class Waking:
             search.cancel()
         await asyncio.gather(*searches, return_exceptions=True)
 
-    async def _search(self, project: str, model: str) -> list[Route]:
+    async def _search(self, project: str, model: str) -> Found:
         unknown = Refusal("model-not-found", f"{quote(model)} is not deployed")
         if _MODEL.fullmatch(model) is None:
             raise unknown
+        heard = self._heard
         async with self._database.read() as connection:
             found = await deployments.routes_to(connection, project, model)
             name = None if found else await deployments.name_of(connection, project, model)
         if found:
-            return found
+            return Found(found, heard)
         if name is None:
             raise unknown
         with self._news.watching(f"{NEWS_PREFIX}{project}/{name}") as watch:
             while True:
+                heard = self._heard
                 async with self._database.read() as connection:
                     found = await deployments.routes_to(connection, project, model)
                     deployment = await deployments.get(connection, project, name)
                 if found:
-                    return found
+                    return Found(found, heard)
                 if deployment is None or deployment.status == "stopped":
                     raise unknown
                 if deployment.status == "failed":
@@ -78,11 +94,14 @@ class Waking:
                     self._news.want(f"{project}/{name}")
                 await watch.changed(REPAIR_SECONDS)
 
-    def _forget(self, key: tuple[str, str], search: "asyncio.Task[list[Route]]") -> None:
+    def _forget(self, key: tuple[str, str], search: "asyncio.Task[Found]") -> None:
         del self._searches[key]
         self._unserved.discard(key)
         if not search.cancelled():
             search.exception()  # whoever waited may be gone: it counts as seen
+
+    def _on_news(self, key: str) -> None:
+        self._heard += key.startswith(NEWS_PREFIX)
 
 
 def _reason(deployment: Deployment) -> str:

@@ -18,6 +18,7 @@ import random
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -27,6 +28,9 @@ from typing import NamedTuple
 
 import httpx
 import pyarrow.csv as pa_csv
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from tests.e2e import service as e2e
 
 from tunery_server.supervisor.memory import process_bytes

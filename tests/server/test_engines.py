@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tests.server.conftest import Api
 from tests.server.fake_engine import FakeEngine, answered
 
+from tunery_server import engines
 from tunery_server.db.queries import deployments
 from tunery_server.news import SUPERVISOR
 from tunery_trainer.protocol.wire import AnyReply, Moved, Predict, Refused
@@ -277,6 +278,56 @@ def test_requests_for_an_idle_deployment_have_it_woken_and_wait(api: Api, tmp_pa
     # Two, since a name and a version are two searches; not one a request.
     assert wanted == ["wanted:default/intent"] * 2
     assert [answer.status_code for answer in answers] == [200] * 3
+
+
+def test_texts_that_wait_for_a_model_are_bounded_by_their_size(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_MAX_WAITING_CHARACTERS", 100)
+    api.add_deployment("intent", "idle")
+    long = {"model": "intent", "inputs": ["x" * 60]}
+
+    async def body() -> list[httpx.Response]:
+        async with FakeEngine(tmp_path / "a") as engine:
+            with supervisor_socket(api) as socket:
+                first = asyncio.create_task(predict(api, long))
+                await received(socket)
+            refused, short = await predict(api, long), asyncio.create_task(predict(api))
+            await asyncio.sleep(0)
+            await route(api, engine.socket)
+            api.services.news.tell("deployment:default/intent")
+            return [refused, await first, await short, await predict(api, long)]
+
+    refused, *answers = api.run(body())
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "model-loading")
+    assert [answer.status_code for answer in answers] == [200] * 3
+
+
+def test_a_route_that_changes_while_it_is_read_is_read_again(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "old"),))
+    read = deployments.routes_to
+
+    async def overtaken(*given: Any) -> Any:
+        found = await read(*given)
+        monkeypatch.setattr(deployments, "routes_to", read)
+        await route(api, str(tmp_path / "new"), "intent/2")
+        api.services.news.tell("deployment:default/intent")
+        return found
+
+    monkeypatch.setattr(deployments, "routes_to", overtaken)
+
+    async def body() -> httpx.Response:
+        async with (
+            FakeEngine(tmp_path / "old"),
+            FakeEngine(tmp_path / "new", lambda message: answered(message, "intent/2")),
+        ):
+            await predict(api)
+            return await predict(api)
+
+    assert api.run(body()).json()["version"] == "intent/2"
 
 
 def test_a_deployment_that_can_not_be_woken_says_why(api: Api) -> None:
