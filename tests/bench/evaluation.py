@@ -64,9 +64,7 @@ def prepare(client: httpx.Client, test: Path) -> dict:
         client, at, lambda body: body["status"] != "validating", seconds=READY_SECONDS
     )
     assert made["status"] == "ready", made
-    job = e2e.finetune(
-        client, made["id"], recipe="fast", hyperparameters=STEPS, then={"evaluate": False}
-    )
+    job = e2e.finetune(client, made["id"], recipe="fast", hyperparameters=STEPS)
     return e2e.ended(client, job["id"], seconds=ENDED_SECONDS)
 
 

@@ -49,7 +49,7 @@ def main() -> None:
 
 def one(client: httpx.Client, dataset: str) -> tuple[float, float]:
     """Return the seconds to a fine-tune's first step, and from its last one to its version."""
-    job = e2e.finetune(client, dataset, hyperparameters=STEPS, then={"evaluate": False})
+    job = e2e.finetune(client, dataset, hyperparameters=STEPS)
     end = e2e.ended(client, job["id"])
     assert end["status"] == "succeeded", end
     events = client.get(f"/jobs/{job['id']}/events?limit=1000").json()["data"]

@@ -63,7 +63,9 @@ def version_of(client: httpx.Client, dataset: str, spec: dict[str, Any], seed: i
     """Fine-tune and evaluate; print what came of it; return the version."""
     fields = {key: value for key, value in spec.items() if key in ("recipe", "base_model")}
     hyperparameters = {key: value for key, value in spec.items() if key not in fields}
-    job = e2e.finetune(client, dataset, hyperparameters={**hyperparameters, "seed": seed}, **fields)
+    job = e2e.finetune(
+        client, dataset, evaluated=True, hyperparameters={**hyperparameters, "seed": seed}, **fields
+    )
     ended = e2e.ended(client, job["id"], seconds=SECONDS)
     assert ended["status"] == "succeeded", ended
     evaluated = e2e.ended(client, ended["result"]["evaluate_job"], seconds=SECONDS)

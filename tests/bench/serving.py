@@ -133,9 +133,7 @@ def train(client: httpx.Client, train_csv: Path) -> None:
     at = client.post("/datasets", json=spec).headers["Location"]
     ready = e2e.wait_for(client, at, lambda body: body["status"] != "validating", seconds=300)
     assert ready["status"] == "ready", ready
-    job = e2e.finetune(
-        client, ready["id"], recipe="fast", hyperparameters=STEPS, then={"evaluate": False}
-    )
+    job = e2e.finetune(client, ready["id"], recipe="fast", hyperparameters=STEPS)
     assert e2e.ended(client, job["id"], seconds=600)["status"] == "succeeded"
 
 

@@ -9,6 +9,9 @@ from tests.e2e import service as e2e
 
 # Enough steps to learn something of the demo tickets, in seconds.
 QUICK = {"max_steps": 16, "batch_size": 16, "max_length": 32}
+# Small steps, many of them: there is time to act between two checkpoints.
+LONG = {**QUICK, "batch_size": 4, "max_steps": 60, "early_stopping": None, "refit": False}
+SAVED = {"every": 15}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +36,7 @@ def tickets(client: httpx.Client) -> dict:
 def versions(client: httpx.Client, tickets: dict) -> list[dict]:
     """Return the jobs of two versions that answer differently."""
     jobs = [
-        e2e.finetune(client, tickets["id"], hyperparameters={**QUICK, "seed": seed})
+        e2e.finetune(client, tickets["id"], evaluated=True, hyperparameters={**QUICK, "seed": seed})
         for seed in (1, 2)
     ]
     made = [e2e.ended(client, job["id"]) for job in jobs]

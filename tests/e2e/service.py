@@ -172,9 +172,11 @@ def dataset(
     return made
 
 
-def finetune(client: httpx.Client, dataset_id: str, **spec: Any) -> dict:
-    """Start a fine-tune and return its job."""
-    spec.setdefault("model", "intent")
+def finetune(
+    client: httpx.Client, dataset_id: str, *, evaluated: bool = False, **spec: Any
+) -> dict:
+    """Start a fine-tune, with no evaluation after it unless one is asked for; return its job."""
+    spec = {"model": "intent", "then": {"evaluate": evaluated}, **spec}
     answer = client.post("/finetune", json={"dataset": dataset_id, **spec})
     assert answer.status_code == 202, answer.text
     return answer.json()

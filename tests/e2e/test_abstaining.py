@@ -13,7 +13,7 @@ WANTED = {"by": "coverage", "coverage": 0.5}
 def deployed(client: httpx.Client, tickets: dict) -> dict:
     """Return the finished job of a model that answers the surer half, deployed as `sure`."""
     asked = {"model": "sure", "hyperparameters": QUICK, "abstain": WANTED}
-    job = e2e.ended(client, e2e.finetune(client, tickets["id"], **asked)["id"])
+    job = e2e.ended(client, e2e.finetune(client, tickets["id"], evaluated=True, **asked)["id"])
     assert job["status"] == "succeeded", job
     e2e.deployed(client, "sure", job["result"]["version"])
     return job

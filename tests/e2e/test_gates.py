@@ -99,9 +99,7 @@ def test_a_gate_lets_a_good_version_pass(client: httpx.Client, tickets: dict) ->
 def test_what_serves_without_an_evaluation_leaves_the_deployment_degraded(
     client: httpx.Client, tickets: dict, evaluated: list[str]
 ) -> None:
-    job = e2e.finetune(
-        client, tickets["id"], model="unknown", then={"evaluate": False}, hyperparameters=QUICK
-    )
+    job = e2e.finetune(client, tickets["id"], model="unknown", hyperparameters=QUICK)
     unknown = e2e.ended(client, job["id"])["result"]["version"]
     e2e.deployed(client, "beside", unknown)
 

@@ -4,7 +4,7 @@ import html
 
 import httpx
 from tests.e2e import service as e2e
-from tests.e2e.conftest import QUICK
+from tests.e2e.conftest import LONG, QUICK, SAVED
 
 
 def test_the_report_names_the_three_faults_of_the_demo_set(
@@ -237,8 +237,8 @@ def test_a_paused_job_goes_on_where_it_was(client: httpx.Client, tickets: dict) 
         client,
         tickets["id"],
         model="paused",
-        hyperparameters={**QUICK, "batch_size": 4, "max_steps": 60, "early_stopping": None},
-        checkpoints={"every": 15},
+        hyperparameters=LONG,
+        checkpoints=SAVED,
     )
     path = f"/jobs/{job['id']}"
     e2e.wait_until(lambda: client.get(f"{path}/checkpoints").json()["data"], "a checkpoint")

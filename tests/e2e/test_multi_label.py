@@ -26,7 +26,7 @@ def tagged(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> di
 @pytest.fixture(scope="module")
 def deployed(client: httpx.Client, tagged: dict) -> dict:
     """Return the finished job of a model of several labels, deployed as `tagged`."""
-    job = e2e.finetune(client, tagged["id"], model="tagged", hyperparameters=QUICK)
+    job = e2e.finetune(client, tagged["id"], evaluated=True, model="tagged", hyperparameters=QUICK)
     ended = e2e.ended(client, job["id"])
     assert ended["status"] == "succeeded", ended
     e2e.deployed(client, "tagged", ended["result"]["version"])

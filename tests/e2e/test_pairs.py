@@ -26,7 +26,7 @@ def pairs(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture(scope="module")
 def deployed(client: httpx.Client, pairs: dict) -> dict:
     """Return the finished job of a model that reads pairs, deployed as `pairs`."""
-    job = e2e.finetune(client, pairs["id"], model="pairs", hyperparameters=QUICK)
+    job = e2e.finetune(client, pairs["id"], evaluated=True, model="pairs", hyperparameters=QUICK)
     ended = e2e.ended(client, job["id"])
     assert ended["status"] == "succeeded", ended
     e2e.deployed(client, "pairs", ended["result"]["version"])

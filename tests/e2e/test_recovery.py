@@ -6,11 +6,7 @@ import time
 
 import httpx
 from tests.e2e import service as e2e
-from tests.e2e.conftest import QUICK
-
-# Small steps, many of them: there is time to kill between two checkpoints.
-LONG = {**QUICK, "batch_size": 4, "max_steps": 60, "early_stopping": None}
-SAVED = {"every": 15}
+from tests.e2e.conftest import LONG, QUICK, SAVED
 
 
 def test_a_killed_supervisor_resumes_its_job_and_its_deployment(fresh: e2e.Service) -> None:

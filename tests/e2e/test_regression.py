@@ -24,7 +24,7 @@ def stars(client: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def test_numbers_are_trained_evaluated_and_answered(client: httpx.Client, stars: dict) -> None:
-    job = e2e.finetune(client, stars["id"], model="stars", hyperparameters=QUICK)
+    job = e2e.finetune(client, stars["id"], evaluated=True, model="stars", hyperparameters=QUICK)
     ended = e2e.ended(client, job["id"])
     assert ended["status"] == "succeeded", ended
     e2e.deployed(client, "stars", ended["result"]["version"])

@@ -6,14 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tests.e2e import service as e2e
-from tests.e2e.conftest import QUICK
+from tests.e2e.conftest import LONG, SAVED
 
 import tunery
 from tunery.types import Event
 
-# Long enough to be killed in the middle, with a checkpoint to go on from.
-LONG = {**QUICK, "max_steps": 80, "early_stopping": None}
-SAVED = {"every": 20}
 LIMIT_SECONDS = 180.0  # fails by then; a restart takes some ten seconds
 
 
