@@ -4,7 +4,8 @@
 
 Peers, environments and load are those of ../shared/bench, which keeps what it makes in
 `$BENCH_HOME`. All serve MiniLM with 77 labels: the peers as transformers has it, with weights of
-the head by chance, as speed does not depend on them; tunery a version of a few steps.
+the head by chance, as speed does not depend on them; tunery a version of a few steps, exact and,
+where the CPU has it, in bf16.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from tests.e2e import service as e2e
 from tunery_trainer.protocol.minilm import package_directory
 
 HARNESS = Path(__file__).parents[3] / "shared" / "bench" / "peers.py"
+MAKERS = "naive,infinity-onnx"
+PRECISIONS = {"tunery": "fp32", "tunery-bf16": "bf16"}
 SETTINGS = {"workers": 1, "threads": 2, "spares": 0}
 BODIES = '{"model": "intent", "inputs": [%TEXT%]}|{"model": "intent", "inputs": %TEXTS%}'
 
@@ -43,19 +46,41 @@ def main() -> None:
     only = ["--only", asked.peers] if asked.peers else []
     with tempfile.TemporaryDirectory(prefix="tunery-bench-") as name:
         folder = Path(name)
-        service = e2e.Service(folder / "d", **SETTINGS)
-        service.start()
-        prepare(service, replicas=1)
-        service.stop()
+        key, commands = services(folder)
         classifier(folder / "classifier")
         peers("setup", *only)
+        peers("setup", "--only", MAKERS)  # whose environments make the model, texts and answers
         peers("model", "--from", str(folder / "classifier"))
-        added = f"tunery|{service.url}/predict|{BODIES}|{start_command(service)}"
-        key = (service.data_dir / "admin.key").read_text().strip()
+        added = [part for each in commands for part in ("--add", each)]
         peers(
-            *("run", *only, "--add", added, "--header", f"Authorization: Bearer {key}"),
+            *("run", *only, *added, "--header", f"Authorization: Bearer {key}"),
             *("--rounds", str(asked.rounds), "--dur", str(asked.seconds)),
         )
+
+
+def services(folder: Path) -> tuple[str, list[str]]:
+    """Make a service for each precision, of one version; return their key, and how each starts."""
+    commands: list[str] = []
+    trained: e2e.Service | None = None
+    for name, precision in PRECISIONS.items():
+        if precision == "bf16" and not has_bf16():
+            continue
+        data_dir = folder / name
+        service = e2e.Service(e2e.copied(trained, data_dir) if trained else data_dir, **SETTINGS)
+        service.start()
+        prepare(service, precision=precision)
+        service.stop()
+        trained = trained or service
+        commands.append(f"{name}|{service.url}/predict|{BODIES}|{start_command(service)}")
+    assert trained is not None
+    return (trained.data_dir / "admin.key").read_text().strip(), commands
+
+
+def has_bf16() -> bool:
+    """Return whether the CPU computes in bf16."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def classifier(where: Path) -> None:

@@ -1,6 +1,7 @@
 """`POST /predict` under load beside the bare engine: MiniLM fine-tuned on BANKING77.
 
-    python tests/bench/serving.py [--seconds 6] [--rounds 3] [--only c1,c32] [--data-dir DIR]
+    python tests/bench/serving.py [--seconds 6] [--rounds 3] [--only c1,c32] [--precision bf16]
+                                  [--threads 2] [--data-dir DIR]
 
 One text a request at 1 to 256 clients, mixed lengths at 64, bulk requests of 64 texts; load is
 wrk's closed loop on the same cores. A data directory is made where none is named, and used again
@@ -24,7 +25,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pyarrow.csv as pa_csv
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="fp32")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed (Debian: apt-get install wrk)")
@@ -86,10 +88,12 @@ def main() -> None:
         data_dir = asked.data_dir or folder / "d"
         settings = {"workers": asked.workers, "threads": asked.threads, "spares": 0}
         service = stack.enter_context(e2e.running(data_dir, **settings))
-        model_dir = prepare(service, asked.replicas)
+        model_dir = prepare(service, replicas=asked.replicas, precision=asked.precision)
         texts = texts_of(TextEncoder(model_dir / "tokenizer.json", 256))
         bodies = {each: write_bodies(folder, each, texts) for each in SCENARIOS.values()}
-        runtime = runtimes.load(model_dir, "auto", device="cpu", threads=asked.threads)
+        runtime = runtimes.load(
+            model_dir, "auto", device="cpu", threads=asked.threads, precision=asked.precision
+        )
         encoder = TextEncoder(model_dir / "tokenizer.json", 256)
         ids = {kind: encoder(some).ids for kind, some in texts.items()}
         found: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -111,14 +115,12 @@ def main() -> None:
         print(f"resident: {memory(service)}")
 
 
-def prepare(service: e2e.Service, replicas: int) -> Path:
+def prepare(service: e2e.Service, **spec: Any) -> Path:
     """Fine-tune for a few steps, deploy the version as `intent`, return its directory."""
     with service.client() as client:
         if not client.get("/models").json()["data"]:
             train(client, service.data_dir.parent / "train.csv")
-        answer = client.put(
-            "/deployments/intent", json={"version": "intent/1", "replicas": replicas}
-        )
+        answer = client.put("/deployments/intent", json={"version": "intent/1", **spec})
         assert answer.status_code == 202, answer.text
         e2e.wait_for(client, "/deployments/intent", lambda body: body["status"] == "ready")
     return next(path.parent for path in service.data_dir.rglob("openvino/model.xml")).parent
