@@ -266,8 +266,8 @@ CHINESE: dict[str, str] = {
         "recreate：内存放不下两个版本时，先卸载旧版本。"
     ),
     "Let it have other labels than what serves now.": "允许其标签与正在服务的版本不同。",
-    "bf16 is faster where the device has it, and moves probabilities.": (
-        "设备支持时 bf16 更快，概率会略有变化。"
+    "bf16 and int8 are faster where the device has them, and move probabilities.": (
+        "设备支持时 bf16 和 int8 更快，概率会略有变化。"
     ),
     "Never unload it to make room for others.": "绝不为其他部署腾出内存而卸载它。",
     "List what serves where, and how much memory it holds.": "列出各设备上的部署及其占用的内存。",
@@ -588,8 +588,7 @@ CHINESE: dict[str, str] = {
     "    pip install 'tunery[server,trainer,minilm]'": (
         "需要 server，但本机没有安装。安装：\n    pip install 'tunery[server,trainer,minilm]'"
     ),
-    "a PNG needs resvg, which is not installed here. Install it:\n"
-    "    pip install 'tunery[png]'": (
+    "a PNG needs resvg, which is not installed here. Install it:\n    pip install 'tunery[png]'": (
         "写 PNG 需要 resvg，但本机没有安装。安装：\n    pip install 'tunery[png]'"
     ),
     # The doctor

@@ -40,10 +40,10 @@ def main(rows: int) -> None:
         test = folder / "test.csv"
         write_rows(test, rows)
         with e2e.running(folder / "d", threads=THREADS) as service, service.client() as client:
-            job = prepare(client, test)
+            dataset = prepare(client, test)
             model_dir = next(service.data_dir.rglob("openvino/model.xml")).parent.parent
             before = bare(model_dir, test)
-            evaluated = evaluate(service, client, job)
+            evaluated = evaluate(service, client, dataset)
             after = bare(model_dir, test)
     seconds = (before[0] + after[0]) / 2
     print(
@@ -53,8 +53,8 @@ def main(rows: int) -> None:
     )
 
 
-def prepare(client: httpx.Client, test: Path) -> dict:
-    """Register the rows and make a version of the others; return the job that made it."""
+def prepare(client: httpx.Client, test: Path) -> str:
+    """Register the rows and make the version intent/1 of others; return the dataset's id."""
     files = {"train": e2e.upload(client, DATA), "test": e2e.upload(client, test)}
     policies = {"leakage": "warn", "near_duplicates": "skip"}
     at = client.post(
@@ -65,13 +65,14 @@ def prepare(client: httpx.Client, test: Path) -> dict:
     )
     assert made["status"] == "ready", made
     job = e2e.finetune(client, made["id"], recipe="fast", hyperparameters=STEPS)
-    return e2e.ended(client, job["id"], seconds=ENDED_SECONDS)
+    ended = e2e.ended(client, job["id"], seconds=ENDED_SECONDS)
+    assert ended["status"] == "succeeded", ended
+    return str(made["id"])
 
 
-def evaluate(service: e2e.Service, client: httpx.Client, made: dict) -> tuple[float, float]:
+def evaluate(service: e2e.Service, client: httpx.Client, dataset: str) -> tuple[float, float]:
     """Evaluate the version; return the seconds of the job, and the peak of its process in MB."""
-    assert made["status"] == "succeeded", made
-    asked = {"version": "intent/1", "dataset": made["dataset"]}
+    asked = {"version": "intent/1", "dataset": dataset}
     job = client.post("/evaluate", json=asked).json()
     peak, over = [0.0], threading.Event()
 

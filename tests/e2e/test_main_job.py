@@ -186,6 +186,21 @@ def test_a_stopped_deployment_answers_no_more(client: httpx.Client, versions: li
     assert answer.status_code == 404
 
 
+def test_what_is_served_in_int8_says_how_far_it_is_from_exact(
+    client: httpx.Client, versions: list[dict]
+) -> None:
+    version = versions[0]["result"]["version"]
+
+    client.put("/deployments/rounded", json={"version": version, "precision": "int8"})
+
+    found = e2e.wait_for(
+        client, "/deployments/rounded", lambda body: body["status"] not in ("loading", "stopped")
+    )
+    assert (found["status"], found["actual"]["precision"]) == ("ready", "int8"), found
+    assert 0 < found["parity"]["largest_difference"] < 0.1
+    client.delete("/deployments/rounded")
+
+
 def test_a_checkpoint_of_a_running_job_can_be_deployed(client: httpx.Client, tickets: dict) -> None:
     job = e2e.finetune(
         client,

@@ -167,6 +167,23 @@ def test_precision_that_the_device_lacks_is_refused(version: Path, name: str) ->
     assert caught.value.code == "unsupported-precision"
 
 
+def test_int8_answers_nearly_alike_and_with_rounded_weights(version: Path) -> None:
+    runtime = load(version, "openvino", device="cpu", threads=1, precision="int8")
+
+    exact, rounded = reference(version), runtime.logits(IDS)
+
+    assert runtime.precision == "int8"
+    np.testing.assert_allclose(rounded, exact, atol=0.2)
+    assert np.abs(rounded - exact).max() > 1e-4
+
+
+def test_int8_is_refused_where_nothing_is_compiled(version: Path) -> None:
+    with pytest.raises(Refusal, match="int8 is what the compiled") as caught:
+        load(version, "torch", device="cpu", threads=1, precision="int8")
+
+    assert caught.value.code == "unsupported-precision"
+
+
 @pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx512_bf16", False), reason="this CPU has no bf16"
 )

@@ -12,8 +12,14 @@ from tunery_trainer.failure import Refusal
 from tunery_trainer.packing import Packed, forward_packed
 from tunery_trainer.padding import MAX_TOKENS, forward_in_batches, read_pad_id
 from tunery_trainer.protocol.serving import OPENVINO_MODEL
+from tunery_trainer.runtimes.int8 import use_int8
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}  # without one it takes bf16 where the CPU has it
+_HINTS: dict[str, dict[str, Any]] = {  # without one it takes bf16 where the CPU has it
+    "fp32": {"INFERENCE_PRECISION_HINT": "f32"},
+    "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
+    "int8": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32},
+}
+_CAPABILITIES = {"bf16": "BF16", "int8": "INT8"}  # that a CPU must have
 
 
 class OpenVinoRuntime:
@@ -26,15 +32,17 @@ class OpenVinoRuntime:
         self.precision = precision
         self._pad_id = read_pad_id(model_dir)
         core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property(
-            "CPU", "OPTIMIZATION_CAPABILITIES"
-        ):
-            raise Refusal("unsupported-precision", "this CPU has no bf16")
+        needed = _CAPABILITIES.get(precision)
+        if needed and needed not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise Refusal("unsupported-precision", f"this CPU has no {precision}")
+        model = core.read_model(str(model_dir / OPENVINO_MODEL))
+        if precision == "int8":
+            use_int8(model)
         compiled = core.compile_model(
-            str(model_dir / OPENVINO_MODEL),
+            model,
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": _HINTS[precision],
+                **_HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
                 "PERFORMANCE_HINT": "LATENCY",
                 "NUM_STREAMS": 1,

@@ -26,6 +26,8 @@ class TorchRuntime:
         self._device = torch.device(device)
         if precision == "bf16" and not _has_bf16(self._device):
             raise Refusal("unsupported-precision", f"this {self._device.type} has no bf16")
+        if precision == "int8":
+            raise Refusal("unsupported-precision", "int8 is what the compiled runtime of a CPU has")
         self._pad_id = read_pad_id(model_dir)
         self._classifier = load_classifier(model_dir).to(self._device)
 

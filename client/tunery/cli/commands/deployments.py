@@ -28,7 +28,7 @@ _no_wait = click.option("--no-wait", is_flag=True, help="Return while it is load
     "--precision",
     type=click.Choice(get_args(ServingPrecision)),
     default="fp32",
-    help="bf16 is faster where the device has it, and moves probabilities.",
+    help="bf16 and int8 are faster where the device has them, and move probabilities.",
 )
 @click.option("--pinned", is_flag=True, help="Never unload it to make room for others.")
 @click.option(
