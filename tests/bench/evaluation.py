@@ -55,15 +55,9 @@ def main(rows: int) -> None:
 
 def prepare(client: httpx.Client, test: Path) -> str:
     """Register the rows and make the version intent/1 of others; return the dataset's id."""
-    files = {"train": e2e.upload(client, DATA), "test": e2e.upload(client, test)}
     policies = {"leakage": "warn", "near_duplicates": "skip"}
-    at = client.post(
-        "/datasets", json={"name": "banking", "files": files, "policies": policies}
-    ).headers["Location"]
-    made = e2e.wait_for(
-        client, at, lambda body: body["status"] != "validating", seconds=READY_SECONDS
-    )
-    assert made["status"] == "ready", made
+    files = {"train": DATA, "test": test}
+    made = e2e.dataset(client, files, "banking", seconds=READY_SECONDS, policies=policies)
     job = e2e.finetune(client, made["id"], recipe="fast", hyperparameters=STEPS)
     ended = e2e.ended(client, job["id"], seconds=ENDED_SECONDS)
     assert ended["status"] == "succeeded", ended

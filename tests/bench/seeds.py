@@ -41,22 +41,10 @@ def main() -> None:
         e2e.running(Path(folder) / "d", threads=THREADS) as service,
         service.client() as client,
     ):
-        made = registered(client, asked.data)
+        files = {split: asked.data / f"{split}.csv" for split in ("train", "test")}
+        made = e2e.dataset(client, files, "rows", policies=POLICIES)["id"]
         versions = [version_of(client, made, spec, seed) for seed in range(asked.seeds)]
         judge(client, made, versions)
-
-
-def registered(client: httpx.Client, data: Path) -> str:
-    """Register train.csv and test.csv; return the dataset's id."""
-    files = {split: e2e.upload(client, data / f"{split}.csv") for split in ("train", "test")}
-    spec = {"name": "rows", "files": files, "policies": POLICIES}
-    answer = client.post("/datasets", json=spec)
-    assert answer.status_code == 202, answer.text
-    made = e2e.wait_for(
-        client, answer.headers["Location"], lambda body: body["status"] != "validating"
-    )
-    assert made["status"] == "ready", made
-    return str(made["id"])
 
 
 def version_of(client: httpx.Client, dataset: str, spec: dict[str, Any], seed: int) -> str:

@@ -130,11 +130,8 @@ def train(client: httpx.Client, train_csv: Path) -> None:
     """Make the version intent/1 of a part of the training rows."""
     rows = pa_csv.read_csv(DATA / "train.csv", parse_options=MULTI_LINE)
     pa_csv.write_csv(rows.take(list(range(0, len(rows), len(rows) // TRAIN_ROWS))), train_csv)
-    files = {"train": e2e.upload(client, train_csv), "test": e2e.upload(client, DATA / "test.csv")}
-    spec = {"name": "banking", "files": files, "policies": {"leakage": "warn"}}
-    at = client.post("/datasets", json=spec).headers["Location"]
-    ready = e2e.wait_for(client, at, lambda body: body["status"] != "validating", seconds=300)
-    assert ready["status"] == "ready", ready
+    files = {"train": train_csv, "test": DATA / "test.csv"}
+    ready = e2e.dataset(client, files, "banking", seconds=300, policies={"leakage": "warn"})
     job = e2e.finetune(client, ready["id"], recipe="fast", hyperparameters=STEPS)
     assert e2e.ended(client, job["id"], seconds=600)["status"] == "succeeded"
 

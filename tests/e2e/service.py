@@ -162,12 +162,26 @@ def upload(client: httpx.Client, path: Path, media_type: str = "text/csv") -> st
 
 
 def dataset(
-    client: httpx.Client, path: Path = DEMO_TICKETS, name: str = "tickets", **spec: Any
+    client: httpx.Client,
+    path: Path | dict[str, Path] = DEMO_TICKETS,
+    name: str = "tickets",
+    *,
+    seconds: float = DEADLINE_SECONDS,
+    **spec: Any,
 ) -> dict:
-    """Register a file as a dataset and wait until it is ready."""
-    answer = client.post("/datasets", json={"name": name, "file": upload(client, path), **spec})
+    """Register a file, or one for each split, as a dataset and wait until it is ready."""
+    if isinstance(path, Path):
+        spec["file"] = upload(client, path)
+    else:
+        spec["files"] = {split: upload(client, each) for split, each in path.items()}
+    answer = client.post("/datasets", json={"name": name, **spec})
     assert answer.status_code == 202, answer.text
-    made = wait_for(client, answer.headers["Location"], lambda body: body["status"] != "validating")
+    made = wait_for(
+        client,
+        answer.headers["Location"],
+        lambda body: body["status"] != "validating",
+        seconds=seconds,
+    )
     assert made["status"] == "ready", made
     return made
 
