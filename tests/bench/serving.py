@@ -123,7 +123,7 @@ def prepare(service: e2e.Service, **spec: Any) -> Path:
         answer = client.put("/deployments/intent", json={"version": "intent/1", **spec})
         assert answer.status_code == 202, answer.text
         e2e.wait_for(client, "/deployments/intent", lambda body: body["status"] == "ready")
-    return next(path.parent for path in service.data_dir.rglob("openvino/model.xml")).parent
+    return next((service.data_dir / "artifacts").rglob("openvino/model.xml")).parents[1]
 
 
 def train(client: httpx.Client, train_csv: Path) -> None:

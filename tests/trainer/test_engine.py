@@ -118,7 +118,6 @@ class Running:
             task=self.task,
             runtime=self.runtime,
             encoder=self.task.encoder(Path(), MAX_LENGTH),
-            long_encoder=self.task.encoder(Path(), MAX_LENGTH),
             probe=[[1]],
         )
 

@@ -44,9 +44,9 @@ _EVENTS = msgspec.json.Decoder(AnyEvent)
 class Child:
     """A child process, its events and its log."""
 
-    def __init__(self, *arguments: str, cwd: Path) -> None:
+    def __init__(self, *arguments: str, cwd: Path, module: str = "tunery_trainer") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tunery_trainer", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -96,8 +96,8 @@ def children(tmp_path: Path) -> Iterator[list[Child]]:
 
 @pytest.fixture
 def start(tmp_path: Path, children: list[Child]):
-    def start(*arguments: str) -> Child:
-        children.append(Child(*arguments, cwd=tmp_path))
+    def start(*arguments: str, **how: str) -> Child:
+        children.append(Child(*arguments, cwd=tmp_path, **how))
         return children[-1]
 
     return start
@@ -290,7 +290,8 @@ def test_spare_trains_confined_and_its_leash_pauses_it(bench, start, tmp_path):
     assert code == 0
 
 
-def test_trained_version_is_served_by_a_confined_engine(bench, start, tmp_path):
+@pytest.mark.parametrize("niced", [False, True])
+def test_trained_version_is_served_by_a_confined_engine(bench, start, tmp_path, niced):
     trainer = start(written(tmp_path / "train.json", bench.spec()))
     finetuned = trainer.until(Finetuned)
     assert trainer.end()[0] == 0
@@ -299,13 +300,15 @@ def test_trained_version_is_served_by_a_confined_engine(bench, start, tmp_path):
         work_dir=str(tmp_path / "engine"),
         socket=str(tmp_path / "s" / "e.sock"),
         device="cpu",
-        threads=1,
+        threads=2,
         max_queue_tokens=10_000,
         max_batch_tokens=1_000,
         reads=[str(version)],
+        niced=niced,
     )
 
-    engine = start(written(tmp_path / "engine.json", spec))
+    module = "tunery_trainer.niced" if niced else "tunery_trainer"
+    engine = start(written(tmp_path / "engine.json", spec), module=module)
     assert [engine.event(), engine.event()] == [Started(seal=SEAL), Listening()]
     with WireClient(Path(spec.socket)) as client:
         loaded = client.ask(
@@ -317,20 +320,33 @@ def test_trained_version_is_served_by_a_confined_engine(bench, start, tmp_path):
                 runtime="auto",
             )
         )
-        answered = client.ask(
-            wire.Predict(
-                id=2,
-                inputs=["my card is lost", "about the loan", "why is the rate now"],
-                top_k=3,
-                truncate=True,
-                timeout_ms=20_000,
-            )
-        )
+        before = niced_seconds(engine.process.pid)
+        answered = client.ask(predict(["my card is lost", "about the loan", "why is the rate now"]))
+        for _ in range(20):
+            client.ask(predict(["why is the rate of my card " * 20] * 64))
+        after = niced_seconds(engine.process.pid)
     code, rest, log = engine.end()
 
     assert isinstance(loaded, wire.Loaded), (loaded, log)
+    assert before == after  # what computes does not go second
+    assert bool(before) == niced  # OpenVINO keeps what it compiled in
     assert (loaded.runtime, loaded.precision) == ("openvino", "fp32")
     assert [prediction.label for prediction in answered.predictions] == ["card", "loan", "rate"]
     assert answered.version == "tiny/1"
     assert (code, rest) == (0, []), log
     assert manifest.read(version).facts["seal"] == SEAL
+
+
+def predict(inputs: list[str]) -> wire.Predict:
+    """Return a request for these texts."""
+    return wire.Predict(id=2, inputs=inputs, top_k=3, truncate=True, timeout_ms=20_000)
+
+
+def niced_seconds(pid: int) -> dict[str, float]:
+    """Return how long each niced thread of a process has computed."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        niceness = int((task / "stat").read_text().rpartition(")")[2].split()[16])  # proc(5)
+        if niceness > 0:
+            found[task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+    return found

@@ -27,6 +27,8 @@ import tempfile
 import threading
 import traceback
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import msgspec
 
@@ -168,13 +170,19 @@ def _dispatch(spec: AnyRun, emit: Emitter, released: threading.Event, seal: str)
 
             label_issues.run(spec, emit, released.is_set)
         case EngineRun():
-            from tunery_trainer import engine
-
-            engine.run(spec, emit, released)
+            import_engine().run(spec, emit, released)
         case ReaderRun():
             from tunery_trainer import reader
 
             reader.run(spec, emit, released)
+
+
+def import_engine() -> ModuleType:
+    """Return the engine's module; no thread comes with it, as one would not be confined."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its threads start with the import of numpy
+    from tunery_trainer import engine
+
+    return engine
 
 
 def _settle_in(spec: AnyRun) -> None:
@@ -222,9 +230,14 @@ def _line_of_stdin() -> Path | None:
     return Path(os.fsdecode(line)) if byte else None
 
 
-if __name__ == "__main__":
+def run_and_exit() -> NoReturn:
+    """Run a child as the command line says."""
     code = main(sys.argv[1:])
     sys.stderr.flush()
     # Nothing is left to do, and native libraries that are torn down while their threads run may
     # turn a success into a crash.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run_and_exit()

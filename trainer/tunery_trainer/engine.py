@@ -212,7 +212,7 @@ class Engine:
             raise Refusal("overloaded", f"{waiting} characters wait to be tokenised")
         self._long_characters += characters
         try:
-            return await self._loop.run_in_executor(self._long_texts, version.long_encoder, texts)
+            return await self._loop.run_in_executor(self._long_texts, version.encoder, texts)
         finally:
             self._long_characters -= characters
 

@@ -7,6 +7,7 @@ no torch: the runtime does where it needs to.
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from tunery.types import Parity
 from tunery_trainer import runtimes, tasks
 from tunery_trainer.failure import Refusal
 from tunery_trainer.model_files import ModelFacts, read_canary, read_facts
+from tunery_trainer.niced import niced
 from tunery_trainer.parity import compare
 from tunery_trainer.protocol import manifest
 from tunery_trainer.protocol.specs import EngineRun
@@ -27,7 +29,7 @@ from tunery_trainer.tasks import Encoder, Fit, Task
 
 _WARM_LENGTHS = (8, 32, 128)  # tokens; the version's own max_length is added
 _WARM_TEXTS = (1, 8)
-_WARM_TOKENS_ON_CPU = 128  # of a pass: more takes time, and has no kernels of its own
+_WARM_TOKENS_ON_CPU = 64  # of a pass: another shape costs 5 ms there, once
 # Logits against torch in fp32. Two runtimes in fp32 differ by 1e-5; a wrong weight by far more.
 # bf16 moves logits by hundredths (PERFORMANCE.md), int8 by tenths.
 _FP32_TOLERANCE = 1e-2
@@ -51,8 +53,7 @@ class ServedVersion(msgspec.Struct, kw_only=True, frozen=True):
     facts: ModelFacts
     task: Task
     runtime: Runtime
-    encoder: Encoder  # of the socket's thread
-    long_encoder: Encoder  # of the thread that tokenises long requests
+    encoder: Encoder  # of any thread
     probe: list[list[int]]  # the canary's tokens
     parity: Parity | None = None  # against the canary, where the precision is less than fp32
 
@@ -70,6 +71,22 @@ def load_version(
         Refusal: a file is corrupt, the device can't compute in the precision, or the canary's
             answers are not what torch's were.
     """
+    load = partial(_load, message, spec, load_runtime, task_named)
+    if not spec.niced:
+        return load()
+    model_dir = Path(message.model_dir)
+    niced(partial(runtimes.import_for, model_dir, message.runtime, device=spec.device))
+    # By this thread: those that compute shall not go second for good.
+    runtimes.start_threads(model_dir, message.runtime, device=spec.device, threads=spec.threads)
+    return niced(load)
+
+
+def _load(
+    message: Load,
+    spec: EngineRun,
+    load_runtime: LoadRuntime,
+    task_named: Callable[[str, Fit], Task],
+) -> ServedVersion:
     model_dir = Path(message.model_dir)
     _verify(message, spec)
     facts, canary = read_facts(model_dir), read_canary(model_dir)
@@ -94,7 +111,6 @@ def load_version(
         task=task,
         runtime=runtime,
         encoder=encoder,
-        long_encoder=task.encoder(model_dir, facts.max_length),
         probe=probe,
         parity=None if runtime.precision == "fp32" else compare(task, expected, found),
     )
@@ -124,7 +140,7 @@ def _warm_up(runtime: Runtime, probe: list[list[int]], max_length: int, max_toke
     for length in lengths:
         ids = list(itertools.islice(itertools.cycle(known_ids), length))
         for texts in _WARM_TEXTS:
-            if texts == 1 or texts * length <= max_tokens:
+            if texts * length <= max_tokens:
                 runtime.logits([ids] * texts)
 
 

@@ -137,7 +137,7 @@ class DeploymentActor:
         if self._asleep:
             return int(row.actual_generation)
         try:
-            engines, parity = await self._loader.load(self._tenant, spec, unload=spec.pinned)
+            engines, parity = await self._load(spec, unload=spec.pinned)
         except LoadFailed as error:
             if error.code == NO_ROOM and not spec.pinned:
                 await self._fall_asleep()
@@ -179,7 +179,7 @@ class DeploymentActor:
         if row.desired.strategy == "recreate":
             await self._step_aside()
         labels = None if row.desired.allow_label_change else self._labels
-        load = asyncio.create_task(self._loader.load(self._tenant, row.desired, labels=labels))
+        load = asyncio.create_task(self._load(row.desired, labels=labels))
         change = asyncio.create_task(self._changed.wait())
         try:
             while not load.done() and not change.done():
@@ -201,6 +201,13 @@ class DeploymentActor:
         await self._flip(row.desired, engines, parity, generation=row.generation)
         self._count_swap("ready", began)
 
+    async def _load(
+        self, spec: DeploymentSpec, **wanted: Any
+    ) -> tuple[list[Engine], Parity | None]:
+        """Load as the loader does; niced, unless clients may wait for it since nothing serves."""
+        niced = bool(self._engines) or self._serving is None
+        return await self._loader.load(self._tenant, spec, niced=niced, **wanted)
+
     def _count_swap(self, outcome: str, began: float) -> None:
         self._starter.ledger.swapped(self._owner, outcome, time.monotonic() - began)
 
@@ -215,7 +222,7 @@ class DeploymentActor:
         if self._serving is None or self._engines or self._asleep:
             return
         try:
-            self._engines, _ = await self._loader.load(self._tenant, self._serving)
+            self._engines, _ = await self._load(self._serving)
         except LoadFailed as error:
             logger.warning("%s: the old one: %s: %s", self._owner, error.code, error)
             self._backoff.count()  # it is tried again, see _refill
@@ -297,7 +304,7 @@ class DeploymentActor:
         assert self._serving is not None
         await self._record.write(status="loading")
         try:
-            engines, parity = await self._loader.load(self._tenant, self._serving)
+            engines, parity = await self._load(self._serving)
         except LoadFailed as error:
             self._asleep = self._asked_for = False
             self._backoff.count()  # it is tried again, see _refill
@@ -382,7 +389,7 @@ class DeploymentActor:
         if self._serving is None or not self._missing:
             return
         try:
-            engines, _ = await self._loader.load(self._tenant, self._serving, replicas=1)
+            engines, _ = await self._load(self._serving, replicas=1)
         except LoadFailed as error:
             self._backoff.count()
             await self._write_trouble(error)

@@ -185,10 +185,11 @@ class EngineStarter:
         self._measured_bytes: dict[Target, int] = {}
         self._draining: set[asyncio.Task[None]] = set()
 
-    async def start(self, owner: str, target: Target, among: set[Engine]) -> Engine:
+    async def start(self, owner: str, target: Target, among: set[Engine], *, niced: bool) -> Engine:
         """Start an engine and load a version into it, within the load time-out.
 
-        From then until its end it is one of those that it is `among`.
+        From then until its end it is one of those that it is `among`. While a niced one loads,
+        what serves goes first.
 
         Raises:
             LoadFailed: it did not come to serve; nothing of it is left.
@@ -206,12 +207,13 @@ class EngineStarter:
             max_queue_tokens=self._settings.max_queue_tokens,
             max_batch_tokens=self._settings.batch_tokens,
             reads=[target.model_dir],
+            niced=niced,
         )
         spec_path = work / "spec.json"
         spec_path.write_bytes(msgspec.json.encode(spec))
         began = time.monotonic()
         child = await self._nursery.start(
-            ["tunery_trainer", str(spec_path)],
+            ["tunery_trainer.niced" if niced else "tunery_trainer", str(spec_path)],
             role="engine",
             owner=owner,
             log=self._settings.log_dir / "engines" / f"{owner.replace('/', '-')}.log",

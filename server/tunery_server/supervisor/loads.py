@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from tunery.types import DeploymentSpec, Parity
 from tunery_server.artifacts import Artifacts
@@ -32,13 +33,14 @@ class Loader:
         tenant: Tenant,
         spec: DeploymentSpec,
         *,
+        niced: bool,
         replicas: int | None = None,
         unload: bool = True,
         labels: frozenset[str] | None = None,
     ) -> tuple[list[Engine], Parity | None]:
         """Start all engines of a spec, or so many; return them with what their answers differ by.
 
-        `labels` are those that it must have.
+        `labels` are those that it must have; `niced` as of EngineStarter.start.
 
         Raises:
             LoadFailed: a version does not serve, or finds no room; nothing of it is left.
@@ -49,7 +51,7 @@ class Loader:
         engines: list[Engine] = []
         try:
             async with self._room.promised(tenant, needed, unload=unload):
-                engines = await self._start(tenant, target, count)
+                engines = await self._start(tenant, target, count, niced=niced)
             _require_labels(engines[0], labels)
         except BaseException:
             await asyncio.gather(*(self._starter.end(engine) for engine in engines))
@@ -57,16 +59,16 @@ class Loader:
         loaded = engines[0].loaded
         return engines, (loaded.parity if loaded else None) or parity
 
-    async def _start(self, tenant: Tenant, target: Target, count: int) -> list[Engine]:
-        starts = [
-            asyncio.create_task(self._starter.start(tenant.owner, target, tenant.engines))
-            for _ in range(count)
-        ]
+    async def _start(
+        self, tenant: Tenant, target: Target, count: int, *, niced: bool
+    ) -> list[Engine]:
+        start = partial(self._starter.start, tenant.owner, target, tenant.engines, niced=niced)
+        starts = [asyncio.create_task(start()) for _ in range(count)]
         try:
             return list(await asyncio.gather(*starts))
         except BaseException:
-            for start in starts:
-                start.cancel()
+            for task in starts:
+                task.cancel()
             for result in await asyncio.gather(*starts, return_exceptions=True):
                 if isinstance(result, Engine):
                     await self._starter.end(result)

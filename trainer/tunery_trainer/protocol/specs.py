@@ -141,6 +141,7 @@ class EngineRun(Spec, kw_only=True, frozen=True, tag="engine"):
     max_queue_tokens: int  # beyond this, requests are refused as overloaded
     max_batch_tokens: int  # of one forward pass, padding left out
     reads: list[str]  # directories that a Load may name
+    niced: bool = False  # while it loads: nobody waits for it, and others serve
 
 
 class ReaderRun(Spec, kw_only=True, frozen=True, tag="reader"):

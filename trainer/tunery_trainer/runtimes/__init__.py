@@ -35,6 +35,17 @@ def import_for(model_dir: Path, runtime: str, *, device: str) -> None:
         from tunery_trainer.runtimes import torch  # noqa: F401
 
 
+def start_threads(model_dir: Path, runtime: str, *, device: str, threads: int) -> None:
+    """Start the threads that will compute, where they outlive who starts them.
+
+    A pool of OpenMP's, which torch has, belongs to the thread that computes.
+    """
+    if runtime_of(model_dir, runtime, device=device) == "openvino":
+        from tunery_trainer.runtimes.openvino import start_openvino_threads
+
+        start_openvino_threads(threads)
+
+
 def load(
     model_dir: Path, runtime: str, *, device: str, threads: int, precision: str = "fp32"
 ) -> Runtime:
