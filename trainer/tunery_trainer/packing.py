@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from tunery_trainer.padding import bucket_length
 
-ROW_TOKENS = 64  # of a row, unless a text is longer: attention costs little, rows fill well
-LONE_ROW_TOKENS = 128  # so few are one row
-TEXT_BUCKET = 8  # pooled texts are multiples of it, so that kernels see few shapes
+ROW_TOKENS = 64  # about, of a row whose longest text is no longer: shorter ones fill badly
+ATTENTION_TOKENS = 1500  # of a row whose attention would cost as much as the rest (RESULTS.md)
+TEXT_BUCKET = 32  # pooled texts are multiples of it: each shape costs memory, idle ones nothing
 
 
 class Packed(NamedTuple):
@@ -88,13 +88,18 @@ def _passes(lengths: list[int], max_tokens: int) -> list[list[int]]:
 
 
 def _places(lengths: list[int]) -> tuple[list[int], list[int], int]:
-    """Return the row and the first token of each text, and how full the fullest row is."""
-    total, longest = sum(lengths), max(lengths)
-    if total <= LONE_ROW_TOKENS:
-        return _spread(lengths, 1)
-    rows = -(-total // max(ROW_TOKENS, longest))
-    spreads = [(_spread(lengths, count), count) for count in (rows, rows + 1)]
-    return min(spreads, key=lambda each: each[1] * bucket_length(each[0][2]))[0]
+    """Return the row and the first token of each text, and how full the fullest row is.
+
+    So many rows as cost least: few are filled well, and their attention costs more.
+    """
+    rows = -(-sum(lengths) // max(ROW_TOKENS, max(lengths)))
+    spreads = {count: _spread(lengths, count) for count in range(max(1, rows - 2), rows + 2)}
+    return min(spreads.items(), key=lambda each: _cost(each[0], bucket_length(each[1][2])))[1]
+
+
+def _cost(rows: int, length: int) -> float:
+    """Return what a pass costs, of a token without attention."""
+    return rows * length * (1 + length / ATTENTION_TOKENS)
 
 
 def _spread(lengths: list[int], count: int) -> tuple[list[int], list[int], int]:

@@ -23,7 +23,7 @@ async def spawn(nursery: Nursery, arguments: Sequence[str], **options: Any) -> C
 
 def is_planted(arguments: Sequence[str]) -> bool:
     spec = Path(arguments[-1])
-    if arguments[0] != "tunery_trainer" or not spec.is_file():
+    if not arguments[0].startswith("tunery_trainer") or not spec.is_file():
         return False
     reads = json.loads(spec.read_bytes()).get("reads") or [""]
     return Path(reads[0], "planted.txt").is_file()
