@@ -38,12 +38,16 @@ def import_for(model_dir: Path, runtime: str, *, device: str) -> None:
 def start_threads(model_dir: Path, runtime: str, *, device: str, threads: int) -> None:
     """Start the threads that will compute, where they outlive who starts them.
 
-    A pool of OpenMP's, which torch has, belongs to the thread that computes.
+    torch's on a CPU, a pool of OpenMP's, belong to the thread that computes.
     """
     if runtime_of(model_dir, runtime, device=device) == "openvino":
         from tunery_trainer.runtimes.openvino import start_openvino_threads
 
         start_openvino_threads(threads)
+    elif device != "cpu":
+        from tunery_trainer.runtimes.torch import start_cuda_threads
+
+        start_cuda_threads(device)
 
 
 def load(

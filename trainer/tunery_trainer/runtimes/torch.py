@@ -55,6 +55,11 @@ class TorchRuntime:
         return found
 
 
+def start_cuda_threads(device: str) -> None:
+    """Open a GPU: the driver's threads keep the priority of who does so."""
+    torch.zeros(1, device=device)
+
+
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
