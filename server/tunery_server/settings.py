@@ -111,10 +111,13 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
         slots = self.device_slots
         return "cuda:0" if slots and slots[0].startswith("cuda") else "cpu"
 
-    @property
-    def batch_tokens(self) -> int:
-        """Tokens of one forward pass: more gain a CPU nothing, and answers wait for each other."""
-        return self.max_batch_tokens or (512 if self.engine_device == "cpu" else 16_384)
+    def batch_tokens(self, precision: str) -> int:
+        """Return tokens of one forward pass: more gain nothing, and answers wait for each other.
+
+        What is computed in less than fp32 takes half as long on a CPU, so that more go together.
+        """
+        on_cpu = 512 if precision == "fp32" else 768
+        return self.max_batch_tokens or (on_cpu if self.engine_device == "cpu" else 16_384)
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -205,7 +205,7 @@ class EngineStarter:
             device=self._settings.engine_device,
             threads=self._settings.thread_count,
             max_queue_tokens=self._settings.max_queue_tokens,
-            max_batch_tokens=self._settings.batch_tokens,
+            max_batch_tokens=self._settings.batch_tokens(target.precision),
             reads=[target.model_dir],
             niced=niced,
         )
