@@ -158,15 +158,16 @@ class Bench:
 
     def tidy(self) -> None:
         """Remove what a case has made."""
-        for dataset_id in self._datasets:
+        datasets, files = self._datasets[:], self._files[:]
+        self._datasets.clear()  # first, so that one bad answer fails one case
+        self._files.clear()
+        self.made.clear()
+        for dataset_id in datasets:
             if self.client.get(f"/datasets/{dataset_id}").status_code == 200:
                 self.settled(dataset_id)
                 assert self.client.delete(f"/datasets/{dataset_id}").status_code == 204
-        for file_id in self._files:
+        for file_id in files:
             self.client.delete(f"/files/{file_id}")
-        self._datasets.clear()
-        self._files.clear()
-        self.made.clear()
 
     def _note(
         self, answer: httpx.Response, ids: list[str], headers: Mapping[str, str], **rows: int
@@ -343,14 +344,21 @@ def read_answer(bench: Bench, connection: http.client.HTTPConnection) -> httpx.R
     return answer
 
 
+def writes_last_words(pid: int) -> bool:
+    """Return whether a process handles SIGSEGV (faulthandler)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGSEGV - 1) & 1)
+
+
 def parser_that_dies(bench: Bench) -> None:
     file_id = bench.stored(bad.parquet(), bad.PARQUET)
     made = bench.register(file_id, "dies").json()
 
     def killed() -> bool:
         for pid, _, owner in bench.service.processes("job"):
-            if owner == made["job"]:
-                with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if owner == made["job"] and writes_last_words(pid):
                     os.kill(pid, signal.SIGSEGV)
         path = f"/datasets/{made['id']}"
         return bool(bench.client.get(path).json()["status"] != "validating")
@@ -358,6 +366,7 @@ def parser_that_dies(bench: Bench) -> None:
     e2e.wait_until(killed, "the dataset is judged", seconds=60)
     found = bench.settled(made["id"])
     assert (found["status"], found["error"]["code"]) == ("rejected", "unreadable-parquet"), found
+    assert "tunery_trainer/__main__.py" in found["error"]["log_tail"], found
 
 
 def body_cut_off(bench: Bench) -> None:

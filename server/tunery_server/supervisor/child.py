@@ -27,6 +27,7 @@ OOM_SCORE = "500"  # of trainers: where memory ends, they do before what serves
 DUMP_SECONDS = 1.0  # for a child to write down where it is
 TAIL_LINES, TAIL_BYTES = 30, 16 * 1024
 _NOISE = "Extension modules: "  # a line of kilobytes that faulthandler ends with
+_PACKAGES = sorted((f"{folder}/" for folder in sys.path if folder), key=len, reverse=True)
 
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -173,7 +174,7 @@ class Child:
             self.kill()
 
     def log_tail(self) -> str:
-        """Return the last lines of the log."""
+        """Return the last lines of the log; what lies in packages is named without their folder."""
         try:
             with self.log.open("rb") as file:
                 return _tail(file)
@@ -191,5 +192,7 @@ def _tail(file: BinaryIO) -> str:
     file.seek(0, os.SEEK_END)
     file.seek(max(0, file.tell() - TAIL_BYTES))
     text = file.read().decode(errors="replace").replace("\0", "")
+    for folder in _PACKAGES:  # where this machine keeps them is nobody's business
+        text = text.replace(folder, "")
     lines = [line for line in text.splitlines() if not line.startswith(_NOISE)]
     return "\n".join(lines[-TAIL_LINES:])

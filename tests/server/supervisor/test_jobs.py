@@ -1,6 +1,7 @@
 """Attempts: what is said of a child that has died without a last word."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -14,18 +15,21 @@ from tunery_server.supervisor.publish import Publisher
 from tunery_server.supervisor.specs import SpecWriter
 
 FAULT = """
-import os, resource, signal
+import faulthandler, json, os, resource, signal
+faulthandler.enable()
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-os.kill(os.getpid(), signal.SIGSEGV)
+json.loads("1", parse_int=lambda _: os.kill(os.getpid(), signal.SIGSEGV))
 """
 
 
 async def start_faulty(_spec: Path, *, owner: str, log: Path, threads: int) -> Child:
     """Start a child that dies of SIGSEGV at once."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", FAULT, stdin=pipe, stdout=pipe, process_group=0
-    )
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FAULT, stdin=pipe, stdout=pipe, stderr=stderr, process_group=0
+        )
     return Child(process, log, 0)
 
 
@@ -50,6 +54,9 @@ def test_parquet_that_kills_its_parser_is_rejected(api: Api) -> None:
 
     found = api.get(f"/datasets/{dataset['id']}").json()
     assert (found["status"], found["error"]["code"]) == ("rejected", "unreadable-parquet")
+    # Where it stood is told, but not where this machine keeps its packages.
+    assert 'File "json/decoder.py", line' in found["error"]["log_tail"]
+    assert str(Path(json.__file__).parents[1]) not in found["error"]["log_tail"]
 
 
 def test_an_ingest_of_a_csv_that_dies_is_tried_again(api: Api) -> None:
