@@ -5,10 +5,8 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from tunery_server.keys import Key, Keys, ensure_admin_key, new_key, parse, sha256
+from tunery_server.keys import Keys
 from tunery_server.problems import Refusal
-
-__all__ = ["Key", "Keys", "ensure_admin_key", "new_key", "parse", "require_key", "sha256"]
 
 SCOPES = ("predict", "train", "admin")  # each includes those before it
 

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from tunery.types import PROBLEMS, Prediction, PredictRequest, TextInput
 from tunery_server.db.engine import Database
 from tunery_server.db.queries.deployments import Route
-from tunery_server.news import News
+from tunery_server.news import DEPLOYMENT, News
 from tunery_server.problems import Refusal
-from tunery_server.waking import NEWS_PREFIX, Waking
+from tunery_server.waking import Waking
 from tunery_server.wires import Connection
 from tunery_trainer.protocol.wire import (
     Answered,
@@ -47,9 +47,11 @@ class ClientGone(Exception):
 class Engines:
     """Every engine that this worker talks to."""
 
-    def __init__(self, database: Database, news: News, reader: Path) -> None:
+    def __init__(
+        self, database: Database, news: News, reader: Path, *, draining: Callable[[], bool]
+    ) -> None:
         self._news = news
-        self._waking = Waking(database, news)
+        self._waking = Waking(database, news, draining)
         self._waiting = 0  # requests that know no engine yet
         self._waiting_characters = 0
         self._reader = str(reader)
@@ -98,10 +100,12 @@ class Engines:
     ) -> Answered:
         """Return the answer to a part of a request."""
         clock = asyncio.get_running_loop().time
-        lost: set[str] = set()  # sockets of engines that have died under this request
+        lost: set[str] = set()  # sockets of engines that are not there any more
+        died = False  # one of them, under this request
         while (left := give_up_at - clock()) > 0:
             routes = await self._routes_to(project, request, give_up_at, gone)
-            route = self._choose([each for each in routes if each.socket not in lost] or routes)
+            others = [each for each in routes if each.socket not in lost]
+            route = self._choose(others or routes)
             message = Predict(
                 id=next(self._ids),
                 inputs=request.inputs[part],
@@ -112,18 +116,28 @@ class Engines:
             )
             try:
                 reply = await self._ask(route.socket, message, give_up_at, gone)
-            except ConnectionError:
-                self._forget(project, request.model)
-                if lost:
-                    raise Refusal("engine-restarted", "its engine stopped twice") from None
+            except ConnectionRefusedError:
                 lost.add(route.socket)
+                if others:
+                    self._forget(project, request.model)
+                else:  # the supervisor starts another
+                    await self._replaced(project, request, route, give_up_at, gone)
+                continue
+            except ConnectionError:
+                if died:
+                    raise Refusal("engine-restarted", "its engine stopped twice") from None
+                died = True
+                lost.add(route.socket)
+                self._forget(project, request.model)
                 continue
             if isinstance(reply, Answered):
                 return reply
             if isinstance(reply, Moved):
-                await self._moved(project, request, route, give_up_at, gone)
+                await self._replaced(project, request, route, give_up_at, gone)
                 continue
             raise _refusal(reply)
+        if lost:
+            raise Refusal("engine-restarted", "its engine stopped; there was no time for another")
         raise Refusal("deadline-exceeded", "the model did not answer in time")
 
     def deployment_of(self, project: str, model: str) -> str:
@@ -236,7 +250,7 @@ class Engines:
         for key in stale:
             del self._routes[key]
 
-    async def _moved(
+    async def _replaced(
         self,
         project: str,
         request: PredictRequest,
@@ -244,8 +258,9 @@ class Engines:
         give_up_at: float,
         gone: asyncio.Future[None],
     ) -> None:
+        """Wait a little for the model's routes to name another engine."""
         self._forget(project, request.model)
-        with self._news.watching(f"{NEWS_PREFIX}{project}/{route.name}") as watch:
+        with self._news.watching(f"{DEPLOYMENT}{project}/{route.name}") as watch:
             if route in await self._routes_to(project, request, give_up_at, gone):
                 self._forget(project, request.model)
                 left = give_up_at - asyncio.get_running_loop().time()
@@ -255,8 +270,8 @@ class Engines:
         self._routes.pop((project, model), None)
 
     def _on_news(self, key: str) -> None:
-        if key.startswith(NEWS_PREFIX):
-            project = key.removeprefix(NEWS_PREFIX).partition("/")[0]
+        if key.startswith(DEPLOYMENT):
+            project = key.removeprefix(DEPLOYMENT).partition("/")[0]
             for known in [known for known in self._routes if known[0] == project]:
                 del self._routes[known]
 

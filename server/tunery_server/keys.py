@@ -30,6 +30,7 @@ from tunery_trainer.protocol.manifest import sync_directory
 logger = logging.getLogger("tunery.api")
 
 REFRESH_SECONDS = 1.0  # a key that is removed is refused everywhere after this
+STALE_SECONDS = 60.0  # or, where the database can't be read, after this
 NEWS = "keys"  # told to every worker of the machine: what they know is out of date
 KEY_FILE = "admin.key"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -37,6 +38,7 @@ _SECRET_CHARACTERS = 43  # 256 bits
 _FORM = re.compile(rb"tnr_([0-9A-Za-z]{8})_[0-9A-Za-z]{43}_([0-9a-f]{8})")
 _ID = re.compile(r"[0-9A-Za-z]{8}")
 _NOBODY = b"\0" * 32
+_UNREADABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that is not there
 
 
 class Key(msgspec.Struct, kw_only=True, frozen=True):
@@ -56,6 +58,7 @@ class Keys:
         self._database = database
         self._known: dict[str, Key] = {}
         self._read_at = float("-inf")
+        self._tried_at = float("-inf")
         self._forgotten_at = float("-inf")
         self._reading = asyncio.Lock()
         self._noted: dict[str, float] = {}  # when the use of each was last written down
@@ -90,15 +93,22 @@ class Keys:
 
     def _is_old(self) -> bool:
         # A read that had begun before `forget` may lack what there was to learn.
-        return self._read_at <= max(time.monotonic() - REFRESH_SECONDS, self._forgotten_at)
+        return self._tried_at <= max(time.monotonic() - REFRESH_SECONDS, self._forgotten_at)
 
     async def _refresh(self) -> None:
         async with self._reading:
             if not self._is_old():
                 return
             started_at = time.monotonic()
-            async with self._database.read() as connection:
-                rows = await key_queries.all_rows(connection)
+            try:
+                async with self._database.read() as connection:
+                    rows = await key_queries.all_rows(connection)
+            except _UNREADABLE:
+                if self._read_at <= max(started_at - STALE_SECONDS, self._forgotten_at):
+                    raise
+                logger.warning("the keys can't be read; those that are known stay", exc_info=True)
+                self._tried_at = time.monotonic()
+                return
             self._known = {
                 row.id: Key(
                     id=row.id,
@@ -109,7 +119,7 @@ class Keys:
                 )
                 for row in rows
             }
-            self._read_at = started_at
+            self._read_at = self._tried_at = started_at
 
     def _note_use(self, key_id: str) -> None:
         """Have a use written down once a minute, while the request goes on."""
@@ -126,7 +136,7 @@ class Keys:
         try:
             async with self._database.write() as connection:
                 await key_queries.record_use(connection, key_id)
-        except (DBAPIError, PoolTimeout):
+        except _UNREADABLE:
             logger.warning("the use of key %s could not be written down", key_id, exc_info=True)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 REPAIR_SECONDS = 2.0
 SUPERVISOR = "supervisor.sock"
+WORKER = "api-{pid}.sock"
 WORKERS = "api-*.sock"
+DEPLOYMENT = "deployment:"  # to the workers: the deployment project/name has changed
 WANTED = "wanted:"  # to the supervisor: a request waits for the deployment project/name
 _MAX_DATAGRAM_BYTES = 512
 
@@ -41,7 +43,7 @@ class News:
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
-        self._path = run_dir / f"api-{os.getpid()}.sock"
+        self._path = run_dir / WORKER.format(pid=os.getpid())
         self._watches: dict[str, set[Watch]] = {}
         self._listeners: list[Callable[[str], None]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

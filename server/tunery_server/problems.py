@@ -17,6 +17,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunery.types import PROBLEMS, FieldError, Problem
 
@@ -158,6 +159,8 @@ def _code_of(error: Exception) -> str:
         return "insufficient-storage"
     if isinstance(error, OSError) and error.errno == errno.EIO:
         return "storage-io-error"
+    if isinstance(error, PoolTimeout):
+        return "overloaded"
     if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.OperationalError):
         if "full" in str(error.orig):
             return "insufficient-storage"

@@ -29,7 +29,6 @@ class Services:
         self.news = News(settings.run_dir)
         self.keys = Keys(self.database, self.news)
         self.quotas = Quotas(settings.key_requests_per_second)
-        self.engines = Engines(self.database, self.news, settings.reader_socket)
         self.figures = WorkerFigures()
         self._figures_path = settings.run_dir / WORKER.format(pid=os.getpid())
         self._figures_server: asyncio.Server | None = None
@@ -37,6 +36,9 @@ class Services:
         self.streams = 0
         self.drain = Drain()
         self.drain.on_begin(self.news.tell_all)
+        self.engines = Engines(
+            self.database, self.news, settings.reader_socket, draining=lambda: self.draining
+        )
 
     @property
     def draining(self) -> bool:

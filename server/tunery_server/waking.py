@@ -6,16 +6,16 @@ idle, and waits for what is being loaded; all requests for a model wait together
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tunery.types import Deployment
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
 from tunery_server.db.queries.deployments import Route
-from tunery_server.news import REPAIR_SECONDS, News
+from tunery_server.news import DEPLOYMENT, REPAIR_SECONDS, News
 from tunery_server.problems import Refusal, quote
 
-NEWS_PREFIX = "deployment:"
 _MODEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[1-9][0-9]{0,8})?|ckpt_[0-9A-Z]{26}")
 
 
@@ -29,9 +29,10 @@ class Found(NamedTuple):
 class Waking:
     """What is being waited for in this worker."""
 
-    def __init__(self, database: Database, news: News) -> None:
+    def __init__(self, database: Database, news: News, draining: Callable[[], bool]) -> None:
         self._database = database
         self._news = news
+        self._draining = draining
         self._searches: dict[tuple[str, str], asyncio.Task[Found]] = {}
         self._unserved: set[tuple[str, str]] = set()
         self._heard = 0
@@ -77,20 +78,26 @@ class Waking:
             return Found(found, heard)
         if name is None:
             raise unknown
-        with self._news.watching(f"{NEWS_PREFIX}{project}/{name}") as watch:
+        with self._news.watching(f"{DEPLOYMENT}{project}/{name}") as watch:
             while True:
                 heard = self._heard
                 async with self._database.read() as connection:
                     found = await deployments.routes_to(connection, project, model)
+                    serving = await deployments.name_of(connection, project, model)
                     deployment = await deployments.get(connection, project, name)
                 if found:
                     return Found(found, heard)
+                if serving != name:  # it serves another version by now
+                    return await self._search(project, model)
                 if deployment is None or deployment.status == "stopped":
                     raise unknown
                 if deployment.status == "failed":
                     raise Refusal("model-unavailable", _reason(deployment))
+                if self._draining():
+                    raise Refusal("draining", f"{name} is not loaded any more")
                 self._unserved.add((project, model))
-                if deployment.status == "idle":
+                # One that loads may be a sleeping one whose next version is not there yet.
+                if deployment.status in ("idle", "loading"):
                     self._news.want(f"{project}/{name}")
                 await watch.changed(REPAIR_SECONDS)
 
@@ -101,7 +108,7 @@ class Waking:
             search.exception()  # whoever waited may be gone: it counts as seen
 
     def _on_news(self, key: str) -> None:
-        self._heard += key.startswith(NEWS_PREFIX)
+        self._heard += key.startswith(DEPLOYMENT)
 
 
 def _reason(deployment: Deployment) -> str:

@@ -11,6 +11,7 @@ from tunery_server.problems import Refusal
 from tunery_trainer.protocol import wire
 from tunery_trainer.protocol.wire import AnyMessage, AnyReply, Cancel, FrameTooLarge
 
+_BYTES_PER_TOKEN = 4  # of a request on the wire, about
 _MAX_UNSENT_BYTES = 16 * 1024 * 1024  # beyond it the engine does not read: refuse, do not hoard
 
 
@@ -24,7 +25,7 @@ class Connection:
         on_lost: Callable[["Connection"], None],
     ) -> None:
         self.socket = socket
-        self.held_tokens = 0  # as the engine said last
+        self._held_tokens = 0  # as the engine said last, and about what was sent since
         self._reader, self._writer = streams
         self._on_lost = on_lost
         self._open: dict[int, asyncio.Future[AnyReply]] = {}
@@ -35,24 +36,24 @@ class Connection:
         """Connect.
 
         Raises:
-            ConnectionError: nobody listens there.
+            ConnectionRefusedError: nobody listens there.
         """
         try:
             streams = await asyncio.open_unix_connection(socket)
         except OSError as error:
-            raise ConnectionError(socket) from error
+            raise ConnectionRefusedError(socket) from error
         return cls(socket, streams, on_lost)
 
     @property
     def load(self) -> int:
-        """How much the engine has to do, in tokens or requests, whichever is known to be more."""
-        return max(self.held_tokens, len(self._open))
+        """How many tokens the engine has to do; of one that owes no answer nothing is known."""
+        return self._held_tokens if self._open else 0
 
     def send(self, message: AnyMessage) -> asyncio.Future[AnyReply]:
         """Send a request; the future is its last frame.
 
         Raises:
-            ConnectionError: the connection is lost.
+            ConnectionResetError: the connection is lost.
             Refusal: the engine has stopped reading.
         """
         transport = self._writer.transport
@@ -62,7 +63,9 @@ class Connection:
             raise Refusal("overloaded", "its engine does not read")
         answer: asyncio.Future[AnyReply] = asyncio.get_running_loop().create_future()
         self._open[message.id] = answer
-        self._writer.write(wire.encode(message))
+        frame = wire.encode(message)
+        self._held_tokens += len(frame) // _BYTES_PER_TOKEN
+        self._writer.write(frame)
         return answer
 
     def forget(self, cancel: Cancel) -> None:
@@ -80,7 +83,7 @@ class Connection:
     async def _read(self) -> None:
         try:
             while (reply := await wire.read_reply(self._reader)) is not None:
-                self.held_tokens = reply.held_tokens
+                self._held_tokens = reply.held_tokens
                 if not reply.final:
                     continue
                 answer = self._open.pop(reply.id, None)

@@ -133,6 +133,12 @@ def test_a_killed_api_worker_is_replaced(service: e2e.Service, client: httpx.Cli
     e2e.wait_until(replaced, "another worker", service.log)
     e2e.wait_until(service.is_ready, "ready again", service.log)
 
+    def sockets() -> set[str]:
+        return {path.name for path in (service.data_dir / "run").glob("api-*.sock")}
+
+    listening = {f"api-{pid}.sock" for pid, _, _ in service.processes("api")}
+    e2e.wait_until(lambda: sockets() == listening, "no socket of the dead one", service.log)
+
 
 def test_sigterm_drains_and_the_job_goes_on_in_the_next_life(fresh: e2e.Service) -> None:
     fresh.start()

@@ -234,7 +234,7 @@ class Api:
                     actual_generation=generation,
                 )
                 await deployments.replace_routes(
-                    connection, "default", name, version=version, labels=["a"], sockets=sockets
+                    connection, "default", name, version=version, sockets=sockets
                 )
 
         self.run(body())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.server.conftest import Api
 
+from tunery_server import keys
 from tunery_server.db.engine import Database
 from tunery_server.db.migrate import upgrade
 from tunery_server.keys import ensure_admin_key, new_key, parse
@@ -115,6 +116,24 @@ def test_only_hosts_of_the_list_are_answered(calm_api: Api, host: str, status: i
     answer = calm_api.get("/health/live", headers={"Host": host}, anonymous=True)
 
     assert answer.status_code == status
+
+
+def test_known_keys_stay_while_the_database_can_not_be_read(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreadable(_: object) -> None:
+        raise ConnectionRefusedError
+
+    body = {"model": "nobody", "inputs": ["x"]}
+    before = api.post("/predict", body)
+    monkeypatch.setattr(keys, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(keys.key_queries, "all_rows", unreadable)
+
+    during = api.post("/predict", body)
+    api.services.keys.forget()  # as when one was removed
+    after = api.post("/predict", body)
+
+    assert [answer.status_code for answer in (before, during, after)] == [404, 404, 500]
 
 
 def test_key_has_a_checksum() -> None:

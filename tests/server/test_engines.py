@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tests.server.conftest import Api
 from tests.server.fake_engine import FakeEngine, answered
 
+from tunery.types import DeploymentSpec
 from tunery_server import engines
 from tunery_server.db.queries import deployments
 from tunery_server.news import SUPERVISOR
@@ -37,7 +38,7 @@ async def received(listening: socket.socket) -> str:
 async def route(api: Api, engine: str, version: str = "intent/1") -> None:
     async with api.services.database.write() as connection:
         await deployments.replace_routes(
-            connection, "default", "intent", version=version, labels=["a"], sockets=[engine]
+            connection, "default", "intent", version=version, sockets=[engine]
         )
 
 
@@ -153,13 +154,75 @@ def test_lost_connection_is_retried_once(api: Api, tmp_path: Path) -> None:
     assert api.run(body()).status_code == 200
 
 
-def test_engine_that_dies_twice_is_503_engine_restarted(api: Api, tmp_path: Path) -> None:
+def test_request_that_two_engines_die_of_is_given_up(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"),))
+
+    def script(_: Predict) -> AnyReply:
+        raise ConnectionResetError
+
+    async def body() -> tuple[httpx.Response, int]:
+        async with FakeEngine(tmp_path / "a", script) as engine:
+            return await predict(api), len(engine.received)
+
+    answer, asked = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"], asked) == (503, "engine-restarted", 2)
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_engine_that_is_gone_is_waited_for_until_the_deadline(api: Api, tmp_path: Path) -> None:
     api.add_deployment("intent", "ready", (str(tmp_path / "nobody"),))
 
-    answer = api.run(predict(api))
+    answer = api.run(predict(api, **{"X-Request-Timeout-Ms": "300"}))
 
     assert (answer.status_code, answer.json()["code"]) == (503, "engine-restarted")
     assert answer.headers["retry-after"] == "1"
+
+
+def test_engine_that_takes_the_place_of_a_dead_one_answers(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "dead"),))
+
+    async def body() -> httpx.Response:
+        asked = asyncio.create_task(predict(api))
+        await asyncio.sleep(0.1)
+        async with FakeEngine(tmp_path / "new") as new:
+            await route(api, new.socket)
+            return await asked
+
+    assert api.run(body()).status_code == 200
+
+
+def test_replica_that_owes_nothing_is_asked_whatever_it_held(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"), str(tmp_path / "b")))
+    laden = lambda message: replace(answered(message), held_tokens=50_000)  # noqa: E731
+
+    async def body() -> list[int]:
+        async with FakeEngine(tmp_path / "a", laden) as a, FakeEngine(tmp_path / "b") as b:
+            for _ in range(40):
+                await predict(api)
+            return [len(each.received) for each in (a, b)]
+
+    assert min(api.run(body())) > 1
+
+
+def test_a_replica_counts_as_laden_before_it_answers(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready", (str(tmp_path / "a"), str(tmp_path / "b")))
+    long = {"model": "intent", "inputs": ["x" * 10_000]}
+    gone = {"X-Request-Timeout-Ms": "1000"}
+
+    async def body() -> list[int]:
+        silent: Any = lambda _: None  # noqa: E731
+        async with FakeEngine(tmp_path / "a", silent) as a, FakeEngine(tmp_path / "b", silent) as b:
+            asked = []
+            for each in (long, *[BODY] * 10):
+                asked.append(asyncio.create_task(predict(api, each, **gone)))
+                await asyncio.sleep(0.05)
+            await asyncio.gather(*asked)
+            return [
+                sum(isinstance(message, Predict) for message in each.received) for each in (a, b)
+            ]
+
+    assert sorted(api.run(body())) == [1, 10]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +341,58 @@ def test_requests_for_an_idle_deployment_have_it_woken_and_wait(api: Api, tmp_pa
     # Two, since a name and a version are two searches; not one a request.
     assert wanted == ["wanted:default/intent"] * 2
     assert [answer.status_code for answer in answers] == [200] * 3
+
+
+def test_a_sleeping_deployment_is_woken_while_its_next_version_is_not_there(api: Api) -> None:
+    api.add_deployment("intent", "idle")
+
+    async def body() -> str:
+        async with api.services.database.write() as connection:
+            await deployments.put(
+                connection, "default", "intent", DeploymentSpec(version="intent/2")
+            )
+        with supervisor_socket(api) as socket:
+            asked = asyncio.create_task(predict(api, **{"X-Request-Timeout-Ms": "500"}))
+            wanted = await received(socket)
+            await asked
+        return wanted
+
+    assert api.run(body()) == "wanted:default/intent"
+
+
+def test_a_version_that_is_served_no_longer_is_not_waited_for(api: Api, tmp_path: Path) -> None:
+    api.add_deployment("intent", "ready")
+    by_version = {**BODY, "model": "intent/1"}
+
+    async def body() -> httpx.Response:
+        asked = asyncio.create_task(predict(api, by_version))
+        await asyncio.sleep(0.1)
+        await route(api, str(tmp_path / "new"), "intent/2")
+        async with api.services.database.write() as connection:
+            await deployments.write_actual(
+                connection, "default", "intent", actual_spec=DeploymentSpec(version="intent/2")
+            )
+        api.services.news.tell("deployment:default/intent")
+        return await asked
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "model-not-found")
+
+
+def test_requests_that_wait_for_a_model_are_refused_when_the_worker_stops(api: Api) -> None:
+    api.add_deployment("intent", "loading")
+
+    async def body() -> httpx.Response:
+        asked = asyncio.create_task(predict(api))
+        await asyncio.sleep(0.1)
+        api.services.drain.begin()
+        return await asked
+
+    answer = api.run(body())
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "draining")
+    assert "retry-after" in answer.headers
 
 
 def test_texts_that_wait_for_a_model_are_bounded_by_their_size(

@@ -234,7 +234,6 @@ routes = Table(
     Column("name", String(64), primary_key=True),
     Column("socket", String(256), primary_key=True),
     Column("version", String(80), nullable=False),
-    Column("labels", Json(list[str]), nullable=False),
 )
 
 keys = Table(

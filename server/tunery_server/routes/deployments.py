@@ -13,13 +13,13 @@ from tunery_server.db.queries import datasets, deployments
 from tunery_server.gates import Judge
 from tunery_server.idempotency import NO_BODY, Created, create
 from tunery_server.ids import is_id
+from tunery_server.news import DEPLOYMENT
 from tunery_server.pagination import After, Limit, check_after, is_slug
 from tunery_server.problems import Refusal, quote
 from tunery_server.requests import Request
 from tunery_server.routes.comparisons import compared
 from tunery_server.routes.datasets import unknown
 from tunery_server.routes.targets import find_target, one_target
-from tunery_server.waking import NEWS_PREFIX
 
 
 @get("/deployments", operation_id="list_deployments")
@@ -43,7 +43,7 @@ async def show(request: Request, name: FromPath[str], wait: Wait = 0) -> Respons
         async with request.services.database.read() as connection:
             return await _find(connection, request.project, name)
 
-    return await watched(request, f"{NEWS_PREFIX}{request.project}/{name}", fetch, wait)
+    return await watched(request, f"{DEPLOYMENT}{request.project}/{name}", fetch, wait)
 
 
 @put("/deployments/{name:str}", status_code=202, operation_id="put_deployment")

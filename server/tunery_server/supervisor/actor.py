@@ -160,11 +160,15 @@ class DeploymentActor:
         self._waits = False
         desired: DeploymentSpec | None = row.desired
         if desired is not None:
+            verdict = asyncio.create_task(self._gatekeeper.admits(self._owner, desired))
             try:
-                self._waits = not await self._gatekeeper.admits(self._owner, desired)
+                await self._serve_until(verdict)
+                self._waits = not await verdict
             except LoadFailed as error:
                 await self._write_failure(desired, row.generation, error)
                 return True
+            finally:
+                verdict.cancel()
         if not self._waits:
             await self._carry_out(row)
         return not self._waits
@@ -182,10 +186,7 @@ class DeploymentActor:
         load = asyncio.create_task(self._load(row.desired, labels=labels))
         change = asyncio.create_task(self._changed.wait())
         try:
-            while not load.done() and not change.done():
-                for dead in await self._first_deaths({load, change}):
-                    await self._bury(dead)
-                    await self._refill()
+            await self._serve_until(load, change)
             if not load.done():
                 return  # superseded: the candidate is stopped below
             engines, parity = await load
@@ -349,6 +350,13 @@ class DeploymentActor:
         serving = None if self._asleep else self._serving
         return serving is not None and len(self._engines) < replicas_of(serving)
 
+    async def _serve_until(self, *tasks: "asyncio.Task[Any]") -> None:
+        """Wait until one of the tasks is done; engines that die meanwhile are replaced."""
+        while not any(task.done() for task in tasks):
+            for dead in await self._first_deaths(set(tasks)):
+                await self._bury(dead)
+                await self._refill()
+
     async def _first_deaths(
         self, others: set["asyncio.Task[Any]"], *, patience_seconds: float | None = None
     ) -> list[Engine]:
@@ -372,8 +380,8 @@ class DeploymentActor:
         self._starter.ledger.engine_died(self._owner)
         self._engines.remove(dead)
         logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
-        await self._starter.bury(dead)
         await self._record.route(self._serving, self._engines)
+        await self._starter.bury(dead)
         if self._engines and self._serving is not None:
             self._actual = actual_of(self._serving, self._engines, self._generation)
             await self._record.write(actual=self._actual)

@@ -2,7 +2,7 @@
 
 One that says which deployment a request waits for rings no bell: it goes to who can bring it back.
 
-A datagram may be lost; whoever waits also looks again every POLL_SECONDS.
+A datagram may be lost; whoever waits also looks again every REPAIR_SECONDS.
 """
 
 import asyncio
@@ -11,11 +11,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from tunery_server.news import WANTED
-
-POLL_SECONDS = 2.0
-SUPERVISOR_SOCKET = "supervisor.sock"
-WORKER_SOCKETS = "api-*.sock"
+from tunery_server.news import REPAIR_SECONDS, SUPERVISOR, WANTED, WORKERS
 
 
 class Bell:
@@ -36,7 +32,7 @@ class Bell:
         if self.rings == heard:
             # Not wait_for: in Python 3.11 it swallows a cancellation that meets a ring.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(REPAIR_SECONDS):
                     await self._event.wait()
 
 
@@ -48,12 +44,12 @@ class Datagrams:
         self._bell = bell
         self._on_wanted: Callable[[str], None] | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(str(run_dir / SUPERVISOR_SOCKET))
+        self._socket.bind(str(run_dir / SUPERVISOR))
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
 
     def tell(self, changed: str) -> None:
         """Tell every API worker that a resource has changed; one that is gone is no matter."""
-        for path in self._run_dir.glob(WORKER_SOCKETS):
+        for path in self._run_dir.glob(WORKERS):
             with contextlib.suppress(OSError):
                 self._socket.sendto(changed.encode(), str(path))
 

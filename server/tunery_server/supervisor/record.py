@@ -6,6 +6,7 @@ from typing import Any
 from tunery.types import Actual, DeploymentSpec
 from tunery_server.db.engine import Database
 from tunery_server.db.queries import deployments
+from tunery_server.news import DEPLOYMENT
 from tunery_server.supervisor.attempt import Tell
 from tunery_server.supervisor.engines import Engine
 
@@ -27,7 +28,6 @@ class Record:
                 self._project,
                 self._name,
                 version=deployments.target_of(spec) if spec else "",
-                labels=engines[0].labels if engines else [],
                 sockets=[str(engine.socket) for engine in engines],
             )
         self._news()
@@ -56,7 +56,7 @@ class Record:
             await deployments.write_measured(connection, self._project, self._name, actual)
 
     def _news(self) -> None:
-        self._tell(f"deployment:{self._project}/{self._name}")
+        self._tell(f"{DEPLOYMENT}{self._project}/{self._name}")
 
 
 def actual_of(spec: DeploymentSpec, engines: Sequence[Engine], generation: int) -> Actual:

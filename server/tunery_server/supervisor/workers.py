@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tunery_server.news import WORKER
 from tunery_server.settings import Settings
 from tunery_server.supervisor.child import Child, Nursery
 
@@ -62,7 +63,7 @@ class Workers:
             child, code = await self._run_one()
             if self._draining:
                 return
-            await asyncio.to_thread(self._remove_uploads, child.pid)
+            await asyncio.to_thread(self._tidy, child.pid)
             logger.warning("an API worker ended with code %d; it is replaced", code)
             steady = time.monotonic() - began > STEADY_SECONDS
             self._false_starts = 0 if steady else self._false_starts + 1
@@ -70,8 +71,9 @@ class Workers:
                 raise WorkersKeepDying(child.log_tail())
             await asyncio.sleep(RESTART_SECONDS)
 
-    def _remove_uploads(self, pid: int) -> None:
-        """Remove the bodies that a dead worker was receiving."""
+    def _tidy(self, pid: int) -> None:
+        """Remove the bodies that a dead worker was receiving, and the socket of its news."""
+        (self._settings.run_dir / WORKER.format(pid=pid)).unlink(missing_ok=True)
         for path in self._incoming.glob(f"{pid}-*"):
             path.unlink(missing_ok=True)
 

@@ -65,7 +65,7 @@ def test_routes_are_replaced_as_a_whole(run: Callable) -> None:
         for version, sockets in (("intent/1", ["a", "b"]), ("intent/2", ["c"])):
             async with database.write() as connection:
                 await deployments.replace_routes(
-                    connection, "default", "intent", version=version, labels=[], sockets=sockets
+                    connection, "default", "intent", version=version, sockets=sockets
                 )
         async with database.read() as connection:
             by_name = await deployments.routes_to(connection, "default", "intent")
@@ -87,6 +87,28 @@ def test_a_version_is_found_by_who_would_serve_it(run: Callable) -> None:
             ]
 
     assert run(body) == ["intent", "intent", None]
+
+
+def test_a_version_of_two_deployments_is_answered_by_one_that_can(run: Callable) -> None:
+    async def body(database: Database) -> list[object]:
+        for name, status in (("a", "failed"), ("b", "idle"), ("c", "ready")):
+            async with database.write() as connection:
+                await deployments.put(connection, "default", name, FIRST)
+                await deployments.write_actual(
+                    connection, "default", name, status=status, actual_spec=FIRST
+                )
+        async with database.read() as connection:
+            name = await deployments.name_of(connection, "default", "intent/1")
+        for served in ("b", "c"):
+            async with database.write() as connection:
+                await deployments.replace_routes(
+                    connection, "default", served, version="intent/1", sockets=[served]
+                )
+        async with database.read() as connection:
+            found = await deployments.routes_to(connection, "default", "intent/1")
+        return [name, *(route.socket for route in found)]
+
+    assert run(body) == ["b", "b"]
 
 
 def test_what_is_held_by_now_is_no_change(run: Callable) -> None:

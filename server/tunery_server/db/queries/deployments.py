@@ -189,7 +189,6 @@ async def replace_routes(
     name: str,
     *,
     version: str,
-    labels: list[str],
     sockets: Sequence[str],
 ) -> None:
     """Let a deployment be answered by these engines, all of one version, and by no other."""
@@ -205,7 +204,6 @@ async def replace_routes(
                     "name": name,
                     "socket": socket,
                     "version": version,
-                    "labels": labels,
                 }
                 for socket in sockets
             ],
@@ -218,25 +216,31 @@ async def clear_routes(connection: AsyncConnection) -> None:
 
 
 async def routes_to(connection: AsyncConnection, project: str, model: str) -> list[Route]:
-    """Return the engines that answer for a deployment's name, or for a version that is deployed."""
+    """Return the engines that answer for a deployment's name, or for a version that is deployed.
+
+    They are of one deployment: another may serve that version in another precision.
+    """
     statement = select(routes).where(
         routes.c.project == project, or_(routes.c.name == model, routes.c.version == model)
     )
     rows = (await connection.execute(statement)).all()
-    exact = [row for row in rows if row.name == model] or rows
-    return [Route(name=row.name, socket=row.socket, version=row.version) for row in exact]
+    names = {row.name for row in rows}
+    name = model if model in names else min(names, default="")
+    return [
+        Route(name=name, socket=row.socket, version=row.version) for row in rows if row.name == name
+    ]
 
 
 async def name_of(connection: AsyncConnection, project: str, model: str) -> str | None:
     """Return the deployment of a name, or one that serves this version when it is awake."""
-    statement = select(deployments.c.name, deployments.c.actual_spec).where(
-        deployments.c.project == project
-    )
+    columns = deployments.c.name, deployments.c.status, deployments.c.actual_spec
+    statement = select(*columns).where(deployments.c.project == project)
     rows = (await connection.execute(statement)).all()
     if any(row.name == model for row in rows):
         return model
-    serving = (row.name for row in rows if row.actual_spec and target_of(row.actual_spec) == model)
-    return next(serving, None)
+    serving = [row for row in rows if row.actual_spec and target_of(row.actual_spec) == model]
+    serving.sort(key=lambda row: (row.status == "failed", row.name))
+    return serving[0].name if serving else None
 
 
 async def occupants(connection: AsyncConnection, project: str) -> tuple[list[Occupant], int]:
