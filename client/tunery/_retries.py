@@ -29,7 +29,7 @@ EARNED_PER_CALL = 0.1  # in quiet times a tenth of the calls at most are retries
 _STATUSES = (408, 429, 500, 502, 503, 504)
 _REFUSED = (429, 503)  # the request was not carried out
 _MAX_RETRY_AFTER_SECONDS = 86_400.0
-_HOPELESS = ("model-unavailable",)  # nothing changes by itself
+_HOPELESS = ("model-unavailable",)  # it could not be loaded, and the next try may be a minute off
 
 
 class Policy(msgspec.Struct, kw_only=True, frozen=True):
