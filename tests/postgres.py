@@ -5,7 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,29 @@ def binaries() -> Path | None:
     return Path(on_path).parent if on_path else None
 
 
+class Cluster:
+    """A running cluster; `url` is SQLAlchemy's, without the database's name."""
+
+    def __init__(self, url: str, control: Callable[..., None]) -> None:
+        self.url = url
+        self._control = control
+        self._running = False
+
+    def start(self) -> None:
+        """Start it, or start it anew."""
+        self._control("start")
+        self._running = True
+
+    def stop(self) -> None:
+        """Stop it, where it runs, as a power cut would."""
+        if self._running:
+            self._control("-m", "immediate", "stop")
+        self._running = False
+
+
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Run a cluster on a Unix socket only; yield its SQLAlchemy URL without a database name."""
+def cluster() -> Iterator[Cluster]:
+    """Run a cluster on a Unix socket only."""
     bin_dir = binaries()
     assert bin_dir is not None
     # initdb refuses root, so the cluster belongs to an ordinary user and stands where it may look.
@@ -39,9 +59,15 @@ def cluster() -> Iterator[str]:
     # No TCP, and no sync: the cluster is thrown away.
     options = f"-k {home} -c listen_addresses='' -c fsync=off -c max_connections=200"
     log = str(home / "log")
-    run(str(bin_dir / "pg_ctl"), "-D", str(data), "-o", options, "-l", log, "-w", "start")
+
+    def control(*arguments: str) -> None:
+        known = ("-D", str(data), "-o", options, "-l", log, "-w")
+        run(str(bin_dir / "pg_ctl"), *known, *arguments)
+
+    running = Cluster(f"postgresql+asyncpg://tunery@/{{name}}?host={home}", control)
+    running.start()
     try:
-        yield f"postgresql+asyncpg://tunery@/{{name}}?host={home}"
+        yield running
     finally:
-        run(str(bin_dir / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+        running.stop()
         shutil.rmtree(home, ignore_errors=True)

@@ -18,11 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunery_server.db.columns import now
-from tunery_server.db.engine import Database
+from tunery_server.db.engine import FAILURES, Database
 from tunery_server.db.queries import keys as key_queries
 from tunery_server.news import News
 from tunery_trainer.protocol.manifest import sync_directory
@@ -38,7 +36,6 @@ _SECRET_CHARACTERS = 43  # 256 bits
 _FORM = re.compile(rb"tnr_([0-9A-Za-z]{8})_[0-9A-Za-z]{43}_([0-9a-f]{8})")
 _ID = re.compile(r"[0-9A-Za-z]{8}")
 _NOBODY = b"\0" * 32
-_UNREADABLE = (DBAPIError, PoolTimeout, OSError)  # what a database raises that is not there
 
 
 class Key(msgspec.Struct, kw_only=True, frozen=True):
@@ -103,7 +100,7 @@ class Keys:
             try:
                 async with self._database.read() as connection:
                     rows = await key_queries.all_rows(connection)
-            except _UNREADABLE:
+            except FAILURES:
                 if self._read_at <= max(started_at - STALE_SECONDS, self._forgotten_at):
                     raise
                 logger.warning("the keys can't be read; those that are known stay", exc_info=True)
@@ -136,7 +133,7 @@ class Keys:
         try:
             async with self._database.write() as connection:
                 await key_queries.record_use(connection, key_id)
-        except _UNREADABLE:
+        except FAILURES:
             logger.warning("the use of key %s could not be written down", key_id, exc_info=True)
 
 

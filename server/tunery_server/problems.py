@@ -17,9 +17,9 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunery.types import PROBLEMS, FieldError, Problem
+from tunery_server.db.engine import Unreachable
 
 logger = logging.getLogger("tunery.api")
 Language = Literal["en", "zh"]
@@ -159,7 +159,7 @@ def _code_of(error: Exception) -> str:
         return "insufficient-storage"
     if isinstance(error, OSError) and error.errno == errno.EIO:
         return "storage-io-error"
-    if isinstance(error, PoolTimeout):
+    if isinstance(error, Unreachable):
         return "overloaded"
     if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.OperationalError):
         if "full" in str(error.orig):

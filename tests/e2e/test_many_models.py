@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e import load
+from tests.e2e import candidates, load
 from tests.e2e import service as e2e
 from tests.e2e.test_swap import client_of, golden_of
 
@@ -232,3 +232,28 @@ async def recreate_under_load(
         client.headers.update(PATIENT)
         client.timeout = httpx.Timeout(e2e.DEADLINE_SECONDS)
         return made, await load.under_load(client, "a", golden, recreate, clients=4)
+
+
+def test_what_should_serve_is_known_after_a_restart(
+    service: e2e.Service, names: list[str], tmp_path: Path
+) -> None:
+    """One that slept keeps its labels; one that had failed is well as soon as it is loaded."""
+    data_dir = e2e.copied(service, tmp_path / "d")
+    strange = candidates.add(data_dir, "other labels", 100)
+    with e2e.running(data_dir) as first, first.client() as client:
+        e2e.deployed(client, "sleeper", names[0])
+        e2e.deployed(client, "patient", names[0])
+    trouble = '{"code": "crash-loop", "message": "it died", "hint": "none"}'
+    with sqlite3.connect(data_dir / "tunery.db") as database:
+        database.execute("UPDATE deployments SET status = 'idle' WHERE name = 'sleeper'")
+        told = "UPDATE deployments SET status = 'failed', error = ? WHERE name = 'patient'"
+        database.execute(told, (trouble,))
+
+    with e2e.running(data_dir) as second, second.client() as client:
+        client.put("/deployments/sleeper", json={"version": strange})
+        refused = e2e.wait_for(client, "/deployments/sleeper", lambda body: body["error"])
+        loaded = lambda body: body["status"] != "loading"  # noqa: E731
+        patient = e2e.wait_for(client, "/deployments/patient", loaded)
+
+    assert (refused["status"], refused["error"]["code"]) == ("idle", "label-set-changed")
+    assert (patient["status"], patient["error"]) == ("ready", None)

@@ -1,30 +1,45 @@
 """The service on PostgreSQL: the same processes, another database."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.e2e import service as e2e
-from tests.server.db.conftest import postgres_url
+from tests.postgres import Cluster
+from tests.server.db.conftest import postgres_cluster
 
-__all__ = ["postgres_url"]
+__all__ = ["postgres_cluster"]
+
+AWAY_SECONDS = 4.0  # in which every part of the service looks for it in vain
 
 
-def test_a_dataset_is_made_and_read_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
-    asyncio.run(create_database(postgres_url.format(name="postgres")))
-    service = e2e.Service(tmp_path / "d", database_url=postgres_url.format(name="service"))
+def test_a_service_on_postgresql_outlives_a_restart_of_it(
+    postgres_cluster: Cluster, tmp_path: Path
+) -> None:
+    url = postgres_cluster.url
+    asyncio.run(create_database(url.format(name="postgres")))
+    service = e2e.Service(tmp_path / "d", database_url=url.format(name="service"))
     service.start()
     try:
+        assert service.process is not None
         with service.client() as client:
             made = e2e.dataset(client)
+            postgres_cluster.stop()
+            refused = client.get("/datasets")
+            time.sleep(AWAY_SECONDS)
+            assert service.process.poll() is None, service.log()
+            postgres_cluster.start()
+            again = e2e.dataset(client, name="again")
             rows = client.get(f"/datasets/{made['id']}/rows", params={"split": "test"}).json()
-            job = e2e.ended(client, made["job"])
+            jobs = [e2e.ended(client, each["job"]) for each in (made, again)]
     finally:
         assert service.stop() == 0
 
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
     assert len(rows["data"]) == 20
-    assert (job["status"], job["attempt"]) == ("succeeded", 1)
+    assert [(job["status"], job["attempt"]) for job in jobs] == [("succeeded", 1)] * 2
     assert not (tmp_path / "d" / "tunery.db").exists()
 
 

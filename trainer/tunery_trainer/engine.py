@@ -118,7 +118,7 @@ class Engine:
                 self._report_drained()
             case wire.Ping():
                 connection.send(self._pong(message.id))
-            case wire.PreviewTexts() | wire.ReadRows() | wire.DiffDatasets():
+            case _:
                 self._refuse(connection, message.id, "bad-request", "that is for the reader")
 
     def disconnected(self, connection: Connection) -> None:

@@ -5,7 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+
+class Unreachable(Exception):
+    """No connection to the database could be made."""
+
+
+FAILURES = (DBAPIError, Unreachable)  # of a database, and not of who asks
 
 
 class Database:
@@ -20,13 +28,13 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that only reads; it sees one state of the database."""
-        async with self.engine.connect() as connection, connection.begin():
+        async with self._connected() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[AsyncConnection]:
         """A transaction that is committed, durably, when the block ends without an error."""
-        async with self.engine.connect() as connection:
+        async with self._connected() as connection:
             await connection.execution_options(tunery_write=True)
             async with connection.begin():
                 yield connection
@@ -34,6 +42,20 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[AsyncConnection]:
+        connection = self.engine.connect()
+        try:
+            await connection.start()
+        except DBAPIError:
+            raise
+        except Exception as error:  # a driver's own, which SQLAlchemy leaves as they are
+            raise Unreachable(f"{type(error).__name__}: {error}") from error
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -21,7 +21,8 @@ from tunery.types import (
 )
 from tunery_server import leaderboard
 from tunery_server.answers import answer
-from tunery_server.db.queries import checkpoints, datasets, evaluations, jobs, models
+from tunery_server.db.queries import datasets, evaluations, jobs, targets
+from tunery_server.db.queries.deployments import target_of
 from tunery_server.idempotency import Created, create
 from tunery_server.ids import is_id, new_id
 from tunery_server.pagination import MAX_LIMIT, After, Filter, Limit, check_after, offset_of
@@ -54,7 +55,8 @@ async def start(request: Request, data: JSONBody[EvaluateSpec]) -> Response[Job]
         await _check_kind(connection, request.project, data, dataset)
         await _check_labels(connection, request.project, data, dataset)
         if data.primary_metric is not None:
-            labels = await _labels(connection, request.project, data) or dataset.labels or []
+            known = await targets.labels_of(connection, request.project, target_of(data))
+            labels = known or dataset.labels or []
             check_metric(data.primary_metric, dataset.task, labels, pointer="/primary_metric")
         await check_queue(connection, request.project)
         job = await jobs.add(
@@ -196,13 +198,8 @@ async def _check_held_out(connection: AsyncConnection, project: str, spec: Evalu
 async def _training_job(
     connection: AsyncConnection, project: str, spec: EvaluateSpec
 ) -> Job | None:
-    if spec.version is not None:
-        version = await models.row_of(connection, project, spec.version)
-        job = None if version is None else version.job
-    else:
-        checkpoint = await checkpoints.row_of(connection, project, spec.checkpoint or "")
-        job = None if checkpoint is None else checkpoint.job
-    return None if job is None else await jobs.get(connection, project, job)
+    row = await targets.row_of(connection, project, target_of(spec))
+    return None if row is None else await jobs.get(connection, project, row.job)
 
 
 async def _check_kind(
@@ -231,26 +228,13 @@ async def _check_kind(
 async def _check_labels(
     connection: AsyncConnection, project: str, spec: EvaluateSpec, dataset: Row[Any]
 ) -> None:
-    labels = await _labels(connection, project, spec)
+    labels = await targets.labels_of(connection, project, target_of(spec))
     if labels is None:
         return
     strange = sorted(set(dataset.labels or []) - set(labels))
     if strange:
         shown = ", ".join(quote(label) for label in strange[:5])
         raise Refusal("label-mismatch", f"the model does not know {len(strange)}: {shown}")
-
-
-async def _labels(
-    connection: AsyncConnection, project: str, spec: EvaluateSpec
-) -> list[str] | None:
-    if spec.version is not None:
-        version = await models.row_of(connection, project, spec.version)
-        return version.labels if version is not None else None
-    trained = await _training_job(connection, project, spec)
-    if trained is None:
-        return None
-    dataset = await datasets.get(connection, project, str(trained.spec.get("dataset")))
-    return dataset.labels if dataset is not None else None
 
 
 HANDLERS = [start, list_all, show, errors]

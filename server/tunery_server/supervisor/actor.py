@@ -132,7 +132,8 @@ class DeploymentActor:
         spec: DeploymentSpec = row.actual_spec
         self._serving = spec
         self._tenant.pinned = spec.pinned
-        self._degraded = row.error is not None and row.actual_generation == row.generation
+        self._labels = await self._loader.labels_of(self._owner, spec)
+        self._degraded = spec != row.desired and row.actual_generation == row.generation
         self._asleep = row.status == "idle"
         if self._asleep:
             return int(row.actual_generation)
@@ -143,7 +144,7 @@ class DeploymentActor:
                 await self._fall_asleep()
             else:
                 self._backoff.count()  # it is tried again, see _refill
-                await self._write_failure(spec, self._generation, error)
+                await self._write_trouble(error)
             return int(row.actual_generation)
         await self._flip(
             spec,
@@ -402,6 +403,8 @@ class DeploymentActor:
             self._backoff.count()
             await self._write_trouble(error)
             return
+        if not self._engines:  # who waited for it comes now
+            self._tenant.used_at = time.monotonic()
         self._engines += engines
         self._labels = frozenset(engines[0].labels)
         self._tenant.serving_since = time.monotonic()

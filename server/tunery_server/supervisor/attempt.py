@@ -13,13 +13,12 @@ from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import Row
-from sqlalchemy.exc import DBAPIError
 
 from tunery.types import PROBLEMS, ErrorInfo, EventType
 from tunery_server.db.columns import now
-from tunery_server.db.engine import Database
+from tunery_server.db.engine import FAILURES, Database
 from tunery_server.db.queries import jobs
-from tunery_server.supervisor.child import Child
+from tunery_server.supervisor.child import Child, how_it_ended
 from tunery_server.supervisor.event_file import EventFile
 from tunery_server.supervisor.publish import CANCELLED, Publisher
 from tunery_server.supervisor.remedies import remedy_of
@@ -152,7 +151,7 @@ class Attempt:
             await asyncio.sleep(COMMIT_SECONDS)
             try:
                 alive = await self.flush()
-            except DBAPIError:
+            except FAILURES:
                 logger.exception("%s: not committed yet", self._job.id)
                 continue
             if not alive:
@@ -184,8 +183,7 @@ class Attempt:
                 await self._settle(died=False, code="", message="", log_tail=log_tail)
             case None:
                 code = "stalled" if self.stalled else "worker-lost"
-                how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-                message = f"attempt {self._job.attempt} ended with {how}"
+                message = f"attempt {self._job.attempt} ended with {how_it_ended(exit_code)}"
                 if self.parses_parquet and exit_code == -signal.SIGSEGV:
                     # It would again: a parser of foreign code has met bytes that were made for it.
                     await self.fail("unreadable-parquet", message, log_tail)

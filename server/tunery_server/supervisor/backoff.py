@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 MAX_PAUSE_SECONDS = 60.0
 STEADY_SECONDS = 2.0  # of serving
+_MAX_DOUBLINGS = 10  # of a second, which is beyond it
 
 
 class Backoff:
@@ -31,7 +32,8 @@ class Backoff:
         if loaded_at is not None and now - loaded_at > STEADY_SECONDS:
             self.deaths = 0
         self.deaths += 1
-        pause = min(MAX_PAUSE_SECONDS, 2.0 ** (self.deaths - 2)) if self.deaths > 1 else 0.0
+        doubled = min(self.deaths - 2, _MAX_DOUBLINGS)
+        pause = min(MAX_PAUSE_SECONDS, 2.0**doubled) if self.deaths > 1 else 0.0
         self._retry_at = now + pause
 
     def forget(self) -> None:

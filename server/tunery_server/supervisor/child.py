@@ -51,6 +51,7 @@ class Nursery:
         """Start `python -m arguments…` without recording it."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as log_file:
+            log_begin = log_file.tell()
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",  # nothing is imported from the current directory
@@ -66,7 +67,7 @@ class Nursery:
             )
         if niced:
             _yield_to_serving(process.pid)
-        return Child(process, log, start_ticks(process.pid))
+        return Child(process, log, start_ticks(process.pid), log_begin=log_begin)
 
     async def record(self, child: "Child", *, role: str, owner: str) -> None:
         """Record a process for the next life."""
@@ -111,9 +112,12 @@ class Nursery:
 class Child:
     """A running child."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path, ticks: int) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, log: Path, ticks: int, *, log_begin: int = 0
+    ) -> None:
         self._process = process
         self.log = log
+        self._log_begin = log_begin
         self.start_ticks = ticks
         self.pid = process.pid
         self.let_go = False  # the supervisor has asked it to finish
@@ -138,7 +142,7 @@ class Child:
         """Tell a spare its spec, and where it shall log from now on."""
         self.say(str(spec))
         self.say(str(log))
-        self.log = log
+        self.log, self._log_begin = log, log.stat().st_size if log.exists() else 0
 
     def release(self) -> None:
         """Let go of the leash: finish the step, save, exit."""
@@ -174,10 +178,13 @@ class Child:
             self.kill()
 
     def log_tail(self) -> str:
-        """Return the last lines of the log; what lies in packages is named without their folder."""
+        """Return the last lines that it has logged.
+
+        What lies in packages is named without their folder.
+        """
         try:
             with self.log.open("rb") as file:
-                return _tail(file)
+                return _tail(file, self._log_begin)
         except OSError:
             return ""
 
@@ -188,9 +195,14 @@ def _yield_to_serving(pid: int) -> None:
         Path(f"/proc/{pid}/oom_score_adj").write_text(OOM_SCORE)
 
 
-def _tail(file: BinaryIO) -> str:
+def how_it_ended(code: int) -> str:
+    """Return an exit code in words."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _tail(file: BinaryIO, begin: int) -> str:
     file.seek(0, os.SEEK_END)
-    file.seek(max(0, file.tell() - TAIL_BYTES))
+    file.seek(max(begin, file.tell() - TAIL_BYTES))
     text = file.read().decode(errors="replace").replace("\0", "")
     for folder in _PACKAGES:  # where this machine keeps them is nobody's business
         text = text.replace(folder, "")

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.exc import DBAPIError
 
 from tunery_server.artifacts import Artifacts
-from tunery_server.db.engine import Database
+from tunery_server.db.engine import FAILURES, Database
 from tunery_server.db.queries import deployments
 from tunery_server.settings import Settings
 from tunery_server.supervisor.actor import DeploymentActor
@@ -81,13 +80,14 @@ class Deployer:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
             await asyncio.gather(*(actor.close() for actor in self._actors.values()))
+            self._actors.clear()
             await self._starter.close()
 
     async def _rows(self) -> Sequence[Row[Any]]:
         try:
             async with self._database.read() as connection:
                 return await deployments.all_rows(connection)
-        except DBAPIError:
+        except FAILURES:
             logger.exception("the database failed; the engines serve on")
             return ()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tunery_server.settings import Settings
-from tunery_server.supervisor.child import Child, Nursery
+from tunery_server.supervisor.child import Child, Nursery, how_it_ended
 from tunery_server.supervisor.ledger import READ_SECONDS, Ledger
 from tunery_server.supervisor.memory import process_bytes
 from tunery_trainer.protocol import wire
@@ -194,35 +194,29 @@ class EngineStarter:
         Raises:
             LoadFailed: it did not come to serve; nothing of it is left.
         """
+        began = time.monotonic()
         number = next(self._numbers)
         work = self._settings.work_dir / f"engine-{number}"
-        work.mkdir(parents=True, mode=0o700, exist_ok=True)
         # A directory of its own: an engine may write where it binds.
         socket = self._settings.run_dir / f"e{number}" / "s"
-        spec = EngineRun(
-            work_dir=str(work),
-            socket=str(socket),
-            device=self._settings.engine_device,
-            threads=self._settings.thread_count,
-            max_queue_tokens=self._settings.max_queue_tokens,
-            max_batch_tokens=self._settings.batch_tokens(target.precision),
-            reads=[target.model_dir],
-            niced=niced,
-        )
-        spec_path = work / "spec.json"
-        spec_path.write_bytes(msgspec.json.encode(spec))
-        began = time.monotonic()
-        child = await self._nursery.start(
-            ["tunery_trainer.niced" if niced else "tunery_trainer", str(spec_path)],
-            role="engine",
-            owner=owner,
-            log=self._settings.log_dir / "engines" / f"{owner.replace('/', '-')}.log",
-            variables={
-                "OMP_NUM_THREADS": str(self._settings.thread_count),
-                # While the cores compute, a text is tokenised sooner than a thread wakes up for it.
-                "TOKENIZERS_PARALLELISM": "false",
-            },
-        )
+        try:
+            spec = self._write_spec(target, work, socket, niced=niced)
+            child = await self._nursery.start(
+                ["tunery_trainer.niced" if niced else "tunery_trainer", str(spec)],
+                role="engine",
+                owner=owner,
+                log=self._settings.log_dir / "engines" / f"{owner.replace('/', '-')}.log",
+                variables={
+                    "OMP_NUM_THREADS": str(self._settings.thread_count),
+                    # While the cores compute, a text is tokenised sooner than a thread wakes up.
+                    "TOKENIZERS_PARALLELISM": "false",
+                },
+            )
+        except BaseException as error:
+            shutil.rmtree(work, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise LoadFailed("load-failed", f"no engine can be started: {error}") from error
+            raise
         engine = Engine(owner, child, socket, work, target, among)
         self.ledger.engine_began(engine)
         try:
@@ -283,11 +277,29 @@ class EngineStarter:
 
     async def bury(self, engine: Engine) -> None:
         """Reap an engine that ends, and remove what it had on disk."""
-        await self._nursery.bury(engine.child)
-        self.ledger.engine_ended(engine)
-        engine.among.discard(engine)
-        shutil.rmtree(engine.socket.parent, ignore_errors=True)
-        shutil.rmtree(engine.work, ignore_errors=True)
+        try:
+            await self._nursery.bury(engine.child)
+        finally:  # whatever the database says: it holds nothing any more
+            self.ledger.engine_ended(engine)
+            engine.among.discard(engine)
+            shutil.rmtree(engine.socket.parent, ignore_errors=True)
+            shutil.rmtree(engine.work, ignore_errors=True)
+
+    def _write_spec(self, target: Target, work: Path, socket: Path, *, niced: bool) -> Path:
+        work.mkdir(parents=True, mode=0o700, exist_ok=True)
+        spec = EngineRun(
+            work_dir=str(work),
+            socket=str(socket),
+            device=self._settings.engine_device,
+            threads=self._settings.thread_count,
+            max_queue_tokens=self._settings.max_queue_tokens,
+            max_batch_tokens=self._settings.batch_tokens(target.precision),
+            reads=[target.model_dir],
+            niced=niced,
+        )
+        spec_path = work / "spec.json"
+        spec_path.write_bytes(msgspec.json.encode(spec))
+        return spec_path
 
     async def _drain(self, engine: Engine, retired: Conversation | None) -> None:
         """Wait until a retired engine holds nothing, then let it exit."""
@@ -307,4 +319,6 @@ class EngineStarter:
         async for event in engine.child.events():
             if isinstance(event, Listening):
                 return
-        raise LoadFailed("load-failed", f"the engine died: {engine.child.log_tail()[-300:]}")
+        how = how_it_ended(await engine.child.wait())
+        last_words = engine.child.log_tail()[-300:]
+        raise LoadFailed("load-failed", f"the engine ended with {how}: {last_words}".rstrip(": "))

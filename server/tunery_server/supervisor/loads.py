@@ -59,6 +59,13 @@ class Loader:
         loaded = engines[0].loaded
         return engines, (loaded.parity if loaded else None) or parity
 
+    async def labels_of(self, owner: str, spec: DeploymentSpec) -> frozenset[str] | None:
+        """Return the labels of what a spec serves, or None where they are not known any more."""
+        project, target = owner.partition("/")[0], deployments.target_of(spec)
+        async with self._database.read() as connection:
+            labels = await targets.labels_of(connection, project, target)
+        return None if labels is None else frozenset(labels)
+
     async def _start(
         self, tenant: Tenant, target: Target, count: int, *, niced: bool
     ) -> list[Engine]:

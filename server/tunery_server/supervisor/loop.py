@@ -22,13 +22,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Row
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tunery.types import JobStatus
 from tunery_server.artifacts import Artifacts
 from tunery_server.base_models import BaseModels
-from tunery_server.db.engine import Database
+from tunery_server.db.engine import FAILURES, Database
 from tunery_server.db.migrate import upgrade
 from tunery_server.db.queries import (
     artifacts,
@@ -350,7 +348,7 @@ class Supervisor:
             while True:
                 try:
                     return await part()
-                except (DBAPIError, PoolTimeout):
+                except FAILURES:
                     logger.exception("the database failed; again in %g s", DATABASE_SECONDS)
                     await asyncio.sleep(DATABASE_SECONDS)
 

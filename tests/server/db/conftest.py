@@ -17,11 +17,16 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_cluster() -> Iterator[postgres.Cluster]:
     if postgres.binaries() is None:
         pytest.skip("PostgreSQL's binaries are missing: nothing is tested on it")
-    with postgres.cluster() as url:
-        yield url
+    with postgres.cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_cluster: postgres.Cluster) -> str:
+    return postgres_cluster.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -25,6 +25,15 @@ def test_each_death_in_a_row_waits_twice_as_long() -> None:
     assert backoff.deaths == 10
 
 
+def test_thousands_of_deaths_wait_as_long_as_ten() -> None:
+    backoff = Backoff(Clock())
+
+    for _ in range(3000):
+        backoff.count()
+
+    assert (backoff.deaths, backoff.pause_seconds) == (3000, MAX_PAUSE_SECONDS)
+
+
 def test_an_engine_that_had_served_dies_for_the_first_time() -> None:
     """Of two that are killed in turn one is always missing, and none is in a crash-loop."""
     clock = Clock()
