@@ -37,6 +37,7 @@ READER_SECONDS = 30.0
 _MAX_WAITING = 256  # requests of one worker that wait for models
 _MAX_WAITING_CHARACTERS = 50_000_000  # of their texts, which are held meanwhile
 _SETTLE_SECONDS = 0.05  # between two looks at a route that still names a retired engine
+_LATE = ("model-loading", "deadline-exceeded")  # of a request whose time is up
 _MIN_PART_INPUTS = 16  # of one replica: fewer fill no batch
 
 
@@ -99,8 +100,26 @@ class Engines:
         gone: asyncio.Future[None],
     ) -> Answered:
         """Return the answer to a part of a request."""
+        lost: set[str] = set()
+        try:
+            return await self._ask_model(project, request, part, give_up_at, gone, lost)
+        except Refusal as refusal:
+            if not lost or refusal.code not in _LATE:
+                raise
+            message = "its engine stopped, and there was no time for another"
+            raise Refusal("engine-restarted", message) from None
+
+    async def _ask_model(
+        self,
+        project: str,
+        request: PredictRequest,
+        part: slice,
+        give_up_at: float,
+        gone: asyncio.Future[None],
+        lost: set[str],
+    ) -> Answered:
+        """Ask one engine of a model after the other; note those that are `lost`, by socket."""
         clock = asyncio.get_running_loop().time
-        lost: set[str] = set()  # sockets of engines that are not there any more
         died = False  # one of them, under this request
         while (left := give_up_at - clock()) > 0:
             routes = await self._routes_to(project, request, give_up_at, gone)
@@ -136,8 +155,6 @@ class Engines:
                 await self._replaced(project, request, route, give_up_at, gone)
                 continue
             raise _refusal(reply)
-        if lost:
-            raise Refusal("engine-restarted", "its engine stopped; there was no time for another")
         raise Refusal("deadline-exceeded", "the model did not answer in time")
 
     def deployment_of(self, project: str, model: str) -> str:

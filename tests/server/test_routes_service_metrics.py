@@ -91,7 +91,8 @@ def test_a_worker_counts_by_deployment_and_code(api: Api) -> None:
     api.add_deployment("intent", "ready", ("nowhere",))
     predictions = api.services.figures.predictions
 
-    api.post("/predict", {"model": "intent", "inputs": ["a"]})
+    soon = {"X-Request-Timeout-Ms": "300"}
+    api.post("/predict", {"model": "intent", "inputs": ["a"]}, headers=soon)
     api.post("/predict", {"model": "a" * 60, "inputs": ["a"]})
     api.post("/predict", b"{")
     api.request("POST", "/predict", headers={"Host": "elsewhere"})
