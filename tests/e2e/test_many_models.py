@@ -43,8 +43,8 @@ def data_dir(service: e2e.Service, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def narrow(data_dir: Path, engine_bytes: int) -> Iterator[e2e.Service]:
-    """Run a service whose device holds one engine, not two."""
-    with e2e.running(data_dir, engine_memory=int(1.5 * engine_bytes)) as service:
+    """Run a service whose device holds one engine, not two, which share their libraries."""
+    with e2e.running(data_dir, engine_memory=int(1.25 * engine_bytes)) as service:
         yield service
 
 
