@@ -1,6 +1,7 @@
 """Many models on a device that does not hold them all: who leaves, who comes back."""
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -22,14 +23,6 @@ def names(versions: list[dict]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def engine_bytes(service: e2e.Service, client: httpx.Client, names: list[str]) -> int:
-    """Return what one engine holds."""
-    body = e2e.deployed(client, "measured", names[0])
-    client.delete("/deployments/measured")
-    return int(body["actual"]["memory_bytes"])
-
-
-@pytest.fixture(scope="module")
 def golden(service: e2e.Service, names: list[str]) -> load.Golden:
     """Return what each version answers."""
     return golden_of(service, names)
@@ -42,9 +35,21 @@ def data_dir(service: e2e.Service, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
+def engine_bytes(data_dir: Path, names: list[str]) -> int:
+    """Return what one engine holds, also of what it may share with others."""
+    with e2e.running(data_dir) as service, service.client() as client:
+        e2e.deployed(client, "measured", names[0])
+        ask(client, "measured")
+        ((pid, _, _),) = service.processes("engine")
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        client.delete("/deployments/measured")
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(scope="module")
 def narrow(data_dir: Path, engine_bytes: int) -> Iterator[e2e.Service]:
-    """Run a service whose device holds one engine, not two, which share their libraries."""
-    with e2e.running(data_dir, engine_memory=int(1.25 * engine_bytes)) as service:
+    """Run a service whose device holds one engine, not two."""
+    with e2e.running(data_dir, engine_memory=int(1.03 * engine_bytes)) as service:
         yield service
 
 
