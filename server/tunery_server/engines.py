@@ -120,7 +120,7 @@ class Engines:
     ) -> Answered:
         """Ask one engine of a model after the other; note those that are `lost`, by socket."""
         clock = asyncio.get_running_loop().time
-        died = False  # one of them, under this request
+        deaths = 0  # of engines that had this request: it may be what they die of
         while (left := give_up_at - clock()) > 0:
             routes = await self._routes_to(project, request, give_up_at, gone)
             others = [each for each in routes if each.socket not in lost]
@@ -135,19 +135,15 @@ class Engines:
             )
             try:
                 reply = await self._ask(route.socket, message, give_up_at, gone)
-            except ConnectionRefusedError:
-                lost.add(route.socket)
-                if others:
-                    self._forget(project, request.model)
-                else:  # the supervisor starts another
-                    await self._replaced(project, request, route, give_up_at, gone)
-                continue
-            except ConnectionError:
-                if died:
+            except ConnectionError as error:
+                deaths += isinstance(error, ConnectionResetError) and route.socket not in lost
+                if deaths > 1:
                     raise Refusal("engine-restarted", "its engine stopped twice") from None
-                died = True
                 lost.add(route.socket)
-                self._forget(project, request.model)
+                if all(each.socket in lost for each in routes):  # the supervisor starts another
+                    await self._replaced(project, request, route, give_up_at, gone)
+                else:
+                    self._forget(project, request.model)
                 continue
             if isinstance(reply, Answered):
                 return reply

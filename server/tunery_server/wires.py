@@ -53,12 +53,13 @@ class Connection:
         """Send a request; the future is its last frame.
 
         Raises:
-            ConnectionResetError: the connection is lost.
+            ConnectionAbortedError: the connection is lost; where it is lost later, the future
+                fails with ConnectionResetError.
             Refusal: the engine has stopped reading.
         """
         transport = self._writer.transport
         if transport.is_closing() or self._reading.done():
-            raise ConnectionResetError(self.socket)
+            raise ConnectionAbortedError(self.socket)
         if transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
             raise Refusal("overloaded", "its engine does not read")
         answer: asyncio.Future[AnyReply] = asyncio.get_running_loop().create_future()

@@ -17,6 +17,7 @@ from sqlalchemy import Row
 from tunery.types import Actual, DeploymentSpec, Parity
 from tunery_server.supervisor.attempt import error_info
 from tunery_server.supervisor.backoff import Backoff
+from tunery_server.supervisor.child import how_it_ended
 from tunery_server.supervisor.engines import Engine, EngineStarter, LoadFailed
 from tunery_server.supervisor.gatekeeper import Gatekeeper
 from tunery_server.supervisor.loads import Loader, replicas_of
@@ -380,7 +381,10 @@ class DeploymentActor:
         self._backoff.count(loaded_at=dead.loaded_at)
         self._starter.ledger.engine_died(self._owner)
         self._engines.remove(dead)
-        logger.warning("%s: an engine died: %s", self._owner, dead.child.log_tail()[-500:])
+        how = how_it_ended(await dead.child.wait())
+        logger.warning(
+            "%s: an engine ended with %s: %s", self._owner, how, dead.child.log_tail()[-500:]
+        )
         await self._record.route(self._serving, self._engines)
         await self._starter.bury(dead)
         if self._engines and self._serving is not None:
