@@ -26,6 +26,10 @@ def test_a_service_on_postgresql_outlives_a_restart_of_it(
         assert service.process is not None
         with service.client() as client:
             made = e2e.dataset(client)
+            body = {"name": "interrupted", "file": e2e.upload(client, e2e.DEMO_TICKETS)}
+            interrupted = client.post("/datasets", json=body).json()
+            path = f"/jobs/{interrupted['job']}"
+            e2e.wait_for(client, path, lambda job: job["status"] != "queued")
             postgres_cluster.stop()
             refused = client.get("/datasets")
             time.sleep(AWAY_SECONDS)
@@ -34,12 +38,14 @@ def test_a_service_on_postgresql_outlives_a_restart_of_it(
             again = e2e.dataset(client, name="again")
             rows = client.get(f"/datasets/{made['id']}/rows", params={"split": "test"}).json()
             jobs = [e2e.ended(client, each["job"]) for each in (made, again)]
+            interrupted = e2e.ended(client, interrupted["job"])
     finally:
         assert service.stop() == 0
 
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
     assert len(rows["data"]) == 20
     assert [(job["status"], job["attempt"]) for job in jobs] == [("succeeded", 1)] * 2
+    assert (interrupted["status"], interrupted["attempt"]) == ("succeeded", 2)
     assert not (tmp_path / "d" / "tunery.db").exists()
 
 

@@ -237,8 +237,15 @@ class Attempt:
                 await self._publisher.settle_unfinished(connection, self._job, error)
 
     async def lost(self, message: str) -> None:
-        """Count a death that the child did not die alone."""
-        await self._settle(died=True, code="worker-lost", message=message, log_tail="")
+        """Count a death that the child did not die alone, as soon as the database takes it."""
+        while True:
+            try:
+                return await self._settle(
+                    died=True, code="worker-lost", message=message, log_tail=""
+                )
+            except FAILURES:
+                logger.exception("%s: its end is not committed yet", self._job.id)
+                await asyncio.sleep(COMMIT_SECONDS)
 
     async def _stops(self) -> bool:
         async with self._database.read() as connection:
