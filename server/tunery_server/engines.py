@@ -11,7 +11,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tunery.types import PROBLEMS, Prediction, PredictRequest, TextInput
 from tunery_server.db.engine import Database
@@ -43,6 +43,15 @@ _MIN_PART_INPUTS = 16  # of one replica: fewer fill no batch
 
 class ClientGone(Exception):
     """The client has hung up; there is nobody to answer."""
+
+
+class Asked(NamedTuple):
+    """A prediction that is asked for, until when, and whether its client is gone."""
+
+    project: str
+    request: PredictRequest
+    give_up_at: float
+    gone: asyncio.Future[None]
 
 
 class Engines:
@@ -81,48 +90,35 @@ class Engines:
             ClientGone: the client has hung up.
         """
         give_up_at = asyncio.get_running_loop().time() + timeout_seconds
-        routes = await self._routes_to(project, request, give_up_at, gone)
+        asked = Asked(project, request, give_up_at, gone)
+        routes = await self._routes_to(asked)
         parts = _parts(len(request.inputs), len(routes))
         while True:
-            asked = [self._predict(project, request, part, give_up_at, gone) for part in parts]
-            answers = await _all(asked) if len(asked) > 1 else [await asked[0]]
+            asking = [self._predict(asked, part) for part in parts]
+            answers = await _all(asking) if len(asking) > 1 else [await asking[0]]
             if len({answer.version for answer in answers}) == 1:
                 predictions = [each for answer in answers for each in answer.predictions]
                 return answers[0].version, predictions
             # A swap came between them.
 
-    async def _predict(
-        self,
-        project: str,
-        request: PredictRequest,
-        part: slice,
-        give_up_at: float,
-        gone: asyncio.Future[None],
-    ) -> Answered:
+    async def _predict(self, asked: Asked, part: slice) -> Answered:
         """Return the answer to a part of a request."""
         lost: set[str] = set()
         try:
-            return await self._ask_model(project, request, part, give_up_at, gone, lost)
+            return await self._ask_model(asked, part, lost)
         except Refusal as refusal:
             if not lost or refusal.code not in _LATE:
                 raise
             message = "its engine stopped, and there was no time for another"
             raise Refusal("engine-restarted", message) from None
 
-    async def _ask_model(
-        self,
-        project: str,
-        request: PredictRequest,
-        part: slice,
-        give_up_at: float,
-        gone: asyncio.Future[None],
-        lost: set[str],
-    ) -> Answered:
+    async def _ask_model(self, asked: Asked, part: slice, lost: set[str]) -> Answered:
         """Ask one engine of a model after the other; note those that are `lost`, by socket."""
+        project, request, give_up_at, gone = asked
         clock = asyncio.get_running_loop().time
         deaths = 0  # of engines that had this request: it may be what they die of
         while (left := give_up_at - clock()) > 0:
-            routes = await self._routes_to(project, request, give_up_at, gone)
+            routes = await self._routes_to(asked)
             others = [each for each in routes if each.socket not in lost]
             route = self._choose(others or routes)
             message = Predict(
@@ -141,14 +137,14 @@ class Engines:
                     raise Refusal("engine-restarted", "its engine stopped twice") from None
                 lost.add(route.socket)
                 if all(each.socket in lost for each in routes):  # the supervisor starts another
-                    await self._replaced(project, request, route, give_up_at, gone)
+                    await self._replaced(asked, route)
                 else:
                     self._forget(project, request.model)
                 continue
             if isinstance(reply, Answered):
                 return reply
             if isinstance(reply, Moved):
-                await self._replaced(project, request, route, give_up_at, gone)
+                await self._replaced(asked, route)
                 continue
             raise _refusal(reply)
         raise Refusal("deadline-exceeded", "the model did not answer in time")
@@ -181,9 +177,8 @@ class Engines:
             await connection.close()
         self._connections.clear()
 
-    async def _routes_to(
-        self, project: str, request: PredictRequest, give_up_at: float, gone: asyncio.Future[None]
-    ) -> list[Route]:
+    async def _routes_to(self, asked: Asked) -> list[Route]:
+        project, request, give_up_at, gone = asked
         model = request.model
         known = self._routes.get((project, model))
         if known is not None:
@@ -263,20 +258,14 @@ class Engines:
         for key in stale:
             del self._routes[key]
 
-    async def _replaced(
-        self,
-        project: str,
-        request: PredictRequest,
-        route: Route,
-        give_up_at: float,
-        gone: asyncio.Future[None],
-    ) -> None:
+    async def _replaced(self, asked: Asked, route: Route) -> None:
         """Wait a little for the model's routes to name another engine."""
-        self._forget(project, request.model)
+        project, model = asked.project, asked.request.model
+        self._forget(project, model)
         with self._news.watching(f"{DEPLOYMENT}{project}/{route.name}") as watch:
-            if route in await self._routes_to(project, request, give_up_at, gone):
-                self._forget(project, request.model)
-                left = give_up_at - asyncio.get_running_loop().time()
+            if route in await self._routes_to(asked):
+                self._forget(project, model)
+                left = asked.give_up_at - asyncio.get_running_loop().time()
                 await watch.changed(max(0.0, min(left, _SETTLE_SECONDS)))
 
     def _forget(self, project: str, model: str) -> None:

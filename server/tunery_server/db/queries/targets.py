@@ -24,8 +24,11 @@ async def trained_on(connection: AsyncConnection, project: str, row: Row[Any]) -
 async def labels_of(connection: AsyncConnection, project: str, target: str) -> list[str] | None:
     """Return the labels that a version or a checkpoint knows, where that is known."""
     row = await row_of(connection, project, target)
-    if row is None or "/" in target:
-        return None if row is None else row.labels
+    if row is None:
+        return None
+    if "/" in target:
+        labels: list[str] | None = row.labels
+        return labels
     dataset_id = await trained_on(connection, project, row)
     dataset = await datasets.get(connection, project, dataset_id) if dataset_id else None
     return None if dataset is None else dataset.labels
